@@ -1,0 +1,206 @@
+"""`hub.yaml`: what things mean. Parties, materials, nodes, streams, sensors, lots, agreements of one hub.
+
+Attributes carry their unit in the name where it is fixed (`min_kg`), else a UCUM `unit` beside the value.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from sidestream_contracts.ids import Id
+
+Phase = Literal["solid", "sludge", "liquid", "gas", "steam", "water", "heat", "item", "electricity"]
+NodeKind = Literal["process", "stock", "store", "exchanger", "junction", "border"]
+Lifecycle = Literal["idea", "agreed", "building", "live", "paused", "ended"]
+Disclosure = Literal["private", "bilateral", "hub", "public"]
+Period = Literal["day", "week", "month", "year"]
+Role = Literal[
+    "mass_flow",
+    "volume_flow",
+    "supply_temperature",
+    "return_temperature",
+    "volume_register",
+    "supply_register",
+    "return_register",
+    "energy_register",
+    "power",
+    "stock_mass",
+    "scan",
+    "other",
+]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Hub(_Part):
+    """The hub itself; `synthetic` marks every figure of it as made up, wherever it is shown."""
+
+    id: Id
+    name: str
+    timezone: str = Field(description="IANA zone; calendar periods of agreements are of this zone")
+    synthetic: bool = Field(default=False, description="true where the figures are made up; every view says so")
+    step_s: int = Field(default=60, ge=1, le=3600, description="length of the twin's steps in seconds")
+    late_days: int = Field(default=400, ge=1, description="oldest live reading taken at the door, in days")
+    early_s: int = Field(default=300, ge=1, description="how far ahead of the hub's clock a live reading may be, s")
+
+
+class Party(_Part):
+    """A company or body in the hub."""
+
+    id: Id
+    name: str
+
+
+class Material(_Part):
+    """One entry of the hub's catalogue: one canonical id, whatever each party calls it."""
+
+    id: Id
+    name: str
+    phase: Phase
+    ewc: str | None = Field(default=None, pattern=r"^\d{2} \d{2} \d{2}\*?$", description="European waste code")
+    aliases: dict[Id, str] = Field(default={}, description="what a party calls it: party id → name")
+
+
+class Mass(_Part):
+    """A known mass at a time, e.g. a counted stock."""
+
+    mass_kg: NotNegative
+    sd_kg: Positive
+    at: AwareDatetime
+
+
+class Node(_Part):
+    """A place in the graph that belongs to one party; a stock or store holds something."""
+
+    id: Id
+    party: Id
+    kind: NodeKind
+    name: str
+    material: Id | None = Field(default=None, description="what a stock holds")
+    min_kg: NotNegative | None = Field(default=None, description="below this a stock runs dry")
+    max_kg: Positive | None = Field(default=None, description="above this a stock overflows")
+    start: Mass | None = Field(default=None, description="a stock's mass when Sidestream began to follow it")
+
+
+class Stage(_Part):
+    """From `since` on the exchange is in this state."""
+
+    state: Lifecycle
+    since: date
+
+
+class Stream(_Part):
+    """An edge of the graph: something flows from one node to another. Only a `live` one counts as flowing."""
+
+    id: Id
+    name: str
+    source: Id = Field(description="node it leaves")
+    target: Id = Field(description="node it enters")
+    material: Id
+    lifecycle: list[Stage] = Field(min_length=1, description="ascending by date; the last one in force counts")
+    meter_position: Literal["supply", "return"] = Field(default="supply", description="leg of a heat meter's flow part")
+    pressure_kpa: Positive = Field(default=600.0, description="absolute pressure of a water stream, kPa")
+
+
+class Accuracy(_Part):
+    """What a meter may err: `limit` is the class limit (systematic, sd = limit/√3), `random` a standard deviation."""
+
+    limit_pct: NotNegative = Field(default=0, description="% of the value")
+    limit_abs: NotNegative = Field(default=0, description="in the sensor's unit")
+    random_pct: NotNegative = Field(default=0, description="% of the value")
+    random_abs: NotNegative = Field(default=0, description="in the sensor's unit")
+    source: str | None = Field(default=None, description="where this is known from, e.g. EN 1434 class 2")
+
+
+class Sensor(_Part):
+    """A measuring point: what it measures, of which stream or at which node, in which unit, how well."""
+
+    id: Id
+    device: Id = Field(description="the agent that publishes it")
+    name: str
+    quantity: str
+    unit: str = Field(default="1", description="UCUM code")
+    role: Role = "other"
+    stream: Id | None = None
+    node: Id | None = None
+    accuracy: Accuracy = Accuracy()
+    range: tuple[float, float] | None = Field(default=None, description="plausible values, in `unit`")
+    period_s: Positive | None = Field(default=None, description="expected time between readings, s")
+
+
+class Device(_Part):
+    """A publishing agent and whose it is."""
+
+    id: Id
+    party: Id
+    name: str
+
+
+class LotType(_Part):
+    """Tagged things whose code begins with `prefix`: big bags, pallets, containers."""
+
+    id: Id
+    name: str
+    prefix: str = Field(min_length=1)
+    material: Id
+    mass_kg: NotNegative = Field(description="nominal mass of one")
+    sd_kg: NotNegative = Field(description="standard deviation of one lot's mass")
+
+
+class TagFile(_Part):
+    """A CSV that says at which node each fixed tag is mounted; `place_prefix` + value of the column is the node's id."""
+
+    file: str = Field(description="path, relative to hub.yaml")
+    code_column: str
+    place_column: str
+    place_prefix: str = ""
+
+
+class Agreement(_Part):
+    """What two parties agreed: how much of a stream per calendar period, within which tolerance."""
+
+    id: Id
+    name: str
+    stream: Id
+    supplier: Id
+    receiver: Id
+    amount: Positive
+    unit: str = Field(description="UCUM code of energy or mass, e.g. MW.h or t")
+    period: Period
+    tolerance_pct: NotNegative
+    valid_from: date
+    valid_to: date | None = None
+    disclosure: Disclosure = "private"
+
+
+class BenefitFactor(_Part):
+    """A factor that turns an amount into a benefit, with its source."""
+
+    id: Id
+    value: float
+    unit: str
+    source: str
+
+
+class HubFile(_Part):
+    """The whole of `hub.yaml`, version 1."""
+
+    version: Literal[1]
+    hub: Hub
+    parties: list[Party] = Field(min_length=1)
+    materials: list[Material] = []
+    devices: list[Device] = []
+    nodes: list[Node] = []
+    streams: list[Stream] = []
+    sensors: list[Sensor] = []
+    lots: list[LotType] = []
+    tags: TagFile | None = None
+    agreements: list[Agreement] = []
+    benefit_factors: list[BenefitFactor] = []

@@ -1,0 +1,182 @@
+"""What a well-formed `hub.yaml` obeys beyond its types: each rule is one `_check_…` function that yields problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sidestream_contracts import yamlfile
+from sidestream_contracts.errors import ConfigurationError
+from sidestream_contracts.hub import HubFile, Sensor
+from sidestream_contracts.ids import nearest
+from sidestream_contracts.units import QUANTITIES, to_si
+from sidestream_contracts.yamlfile import Problem
+
+LISTS = ("parties", "materials", "devices", "nodes", "streams", "sensors", "lots", "agreements", "benefit_factors")
+
+ROLE_QUANTITY = {
+    "mass_flow": "mass_flow",
+    "volume_flow": "volume_flow",
+    "supply_temperature": "temperature",
+    "return_temperature": "temperature",
+    "volume_register": "volume",
+    "supply_register": "volume_temperature",
+    "return_register": "volume_temperature",
+    "energy_register": "energy",
+    "power": "power",
+    "stock_mass": "mass",
+    "scan": "scan",
+}
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+def load_hub(path: Path) -> HubFile:
+    """A `hub.yaml` in which every id, unit, role and zone holds; ConfigurationError with file and line of each mistake."""
+    return yamlfile.load(path, HubFile, check_hub)
+
+
+def check_hub(hub: HubFile) -> Iterator[Problem]:
+    """Every problem of a hub file whose types are right."""
+    for rule in (
+        _check_zone,
+        _check_unique_ids,
+        _check_references,
+        _check_quantities,
+        _check_roles,
+        _check_stocks,
+        _check_lifecycles,
+        _check_agreements,
+    ):
+        yield from rule(hub)
+
+
+def _ids(items: Iterable[_HasId]) -> list[str]:
+    return [item.id for item in items]
+
+
+def _check_zone(hub: HubFile) -> Iterator[Problem]:
+    try:
+        ZoneInfo(hub.hub.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        zone = hub.hub.timezone
+        yield Problem(("hub", "timezone"), f"hub.timezone: {zone!r} is no IANA time zone; write e.g. 'Europe/Oslo'")
+
+
+def _check_unique_ids(hub: HubFile) -> Iterator[Problem]:
+    for name in LISTS:
+        seen: set[str] = set()
+        for n, item in enumerate(getattr(hub, name)):
+            if item.id in seen:
+                yield Problem((name, n, "id"), f"{name}.{n}.id: {item.id!r} stands twice in {name}; ids are unique")
+            seen.add(item.id)
+
+
+def _check_references(hub: HubFile) -> Iterator[Problem]:
+    parties, materials, nodes = _ids(hub.parties), _ids(hub.materials), _ids(hub.nodes)
+    streams, devices = _ids(hub.streams), _ids(hub.devices)
+    wanted: tuple[tuple[str, str, Sequence[str], str], ...] = (
+        ("devices", "party", parties, "party"),
+        ("nodes", "party", parties, "party"),
+        ("nodes", "material", materials, "material"),
+        ("streams", "source", nodes, "node"),
+        ("streams", "target", nodes, "node"),
+        ("streams", "material", materials, "material"),
+        ("sensors", "device", devices, "device"),
+        ("sensors", "stream", streams, "stream"),
+        ("sensors", "node", nodes, "node"),
+        ("lots", "material", materials, "material"),
+        ("agreements", "stream", streams, "stream"),
+        ("agreements", "supplier", parties, "party"),
+        ("agreements", "receiver", parties, "party"),
+    )
+    for name, field, known, what in wanted:
+        for n, item in enumerate(getattr(hub, name)):
+            value = getattr(item, field)
+            if value is not None and value not in known:
+                yield Problem((name, n, field), f"{name}.{n}.{field}: {unknown(what, value, known)}")
+
+
+def unknown(what: str, value: str, known: Iterable[str]) -> str:
+    """A sentence for an id that does not exist: the nearest one that does, or all of them."""
+    known = sorted(known)
+    guess = nearest(value, known)
+    if guess:
+        return f"there is no {what} {value!r}; did you mean {guess!r}?"
+    return f"there is no {what} {value!r}; known: {', '.join(known) or 'none'}"
+
+
+def _check_quantities(hub: HubFile) -> Iterator[Problem]:
+    for n, sensor in enumerate(hub.sensors):
+        if sensor.quantity not in QUANTITIES:
+            sentence = unknown("quantity", sensor.quantity, QUANTITIES)
+            yield Problem(("sensors", n, "quantity"), f"sensors.{n}.quantity: {sentence}")
+            continue
+        try:
+            to_si(sensor.quantity, sensor.unit)
+        except ConfigurationError as error:
+            yield Problem(("sensors", n, "unit"), f"sensors.{n}.unit: {error}")
+        if sensor.range and sensor.range[0] >= sensor.range[1]:
+            yield Problem(("sensors", n, "range"), f"sensors.{n}.range: the first value must be below the second")
+
+
+def _check_roles(hub: HubFile) -> Iterator[Problem]:
+    for n, sensor in enumerate(hub.sensors):
+        expected = ROLE_QUANTITY.get(sensor.role, sensor.quantity)
+        if sensor.quantity in QUANTITIES and sensor.quantity != expected:
+            yield Problem(
+                ("sensors", n, "role"),
+                f"sensors.{n}.role: a {sensor.role} measures {expected!r}, and this sensor {sensor.quantity!r}",
+            )
+        yield from _check_place(n, sensor)
+
+
+def _check_place(n: int, sensor: Sensor) -> Iterator[Problem]:
+    if (sensor.stream is None) == (sensor.node is None):
+        yield Problem(("sensors", n), f"sensors.{n}: name either the stream or the node that {sensor.id!r} measures")
+    elif sensor.role in ("stock_mass", "scan") and sensor.node is None:
+        yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor sits at a node, not a stream")
+    elif sensor.role not in ("stock_mass", "scan", "other") and sensor.stream is None:
+        yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor measures a stream, not a node")
+
+
+def _check_stocks(hub: HubFile) -> Iterator[Problem]:
+    for n, node in enumerate(hub.nodes):
+        if node.min_kg is not None and node.max_kg is not None and node.min_kg >= node.max_kg:
+            yield Problem(
+                ("nodes", n, "min_kg"), f"nodes.{n}.min_kg: {node.min_kg} kg is not below max_kg {node.max_kg} kg"
+            )
+        if node.start and node.kind not in ("stock", "store"):
+            yield Problem(("nodes", n, "start"), f"nodes.{n}.start: a {node.kind} holds no stock; use kind: stock")
+
+
+def _check_lifecycles(hub: HubFile) -> Iterator[Problem]:
+    for n, stream in enumerate(hub.streams):
+        dates = [stage.since for stage in stream.lifecycle]
+        if dates != sorted(set(dates)):
+            yield Problem(("streams", n, "lifecycle"), f"streams.{n}.lifecycle: dates must ascend, each once")
+
+
+def _check_agreements(hub: HubFile) -> Iterator[Problem]:
+    for n, agreement in enumerate(hub.agreements):
+        if not (fits("energy", agreement.unit) or fits("mass", agreement.unit)):
+            yield Problem(
+                ("agreements", n, "unit"),
+                f"agreements.{n}.unit: {agreement.unit!r} is neither energy nor mass in UCUM; write e.g. 'MW.h' or 't'",
+            )
+        if agreement.valid_to and agreement.valid_to <= agreement.valid_from:
+            yield Problem(("agreements", n, "valid_to"), f"agreements.{n}.valid_to: is not after valid_from")
+
+
+def fits(quantity: str, unit: str) -> bool:
+    """Whether `unit` (UCUM) measures `quantity`."""
+    try:
+        to_si(quantity, unit)
+    except ConfigurationError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""The other messages v1: status (retained), command, the hub's acknowledgement and its hello."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from sidestream_contracts.frame import Lane
+from sidestream_contracts.ids import Id
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    v: Literal[1] = 1
+
+
+class AnnouncedSensor(_Message):
+    """A sensor as the edge knows it; enough for the hub to offer a ready snippet for `hub.yaml`."""
+
+    id: Id
+    driver: Id
+    unit: str | None = None
+    quantity: str | None = None
+
+
+class DriverStatus(_Message):
+    """How one driver of an agent is doing."""
+
+    id: Id
+    type: str
+    state: Literal["starting", "running", "failed", "hung", "finished"]
+    restarts: Count = 0
+    last_good_at: AwareDatetime | None = None
+    error: str | None = None
+
+
+class LaneStatus(_Message):
+    """What still waits in one lane of the outbox."""
+
+    lane: Lane
+    frames: Count
+    oldest_at: AwareDatetime | None = None
+
+
+class Status(_Message):
+    """Retained state of an agent; the last will says `offline`, with the epoch it belongs to."""
+
+    state: Literal["online", "offline"]
+    epoch: str
+    at: AwareDatetime
+    agent: str | None = None
+    sensors: list[AnnouncedSensor] = []
+    drivers: list[DriverStatus] = []
+    outbox: list[LaneStatus] = []
+    parked: Count = Field(default=0, description="frames kept apart because the broker would not carry them")
+
+
+class Command(_Message):
+    """What the hub asks of an agent."""
+
+    id: str
+    do: Literal["resend", "report"]
+    args: dict[str, Any] = {}
+
+
+class Acknowledgement(_Message):
+    """Everything in `lane` of `epoch` up to `upto`, and in the ranges `also`, is committed in the hub's database."""
+
+    epoch: str = Field(pattern=r"^[0-9a-f]{32}$")
+    lane: Lane
+    upto: Count
+    also: list[tuple[int, int]] = Field(default=[], description="closed ranges above `upto`, ascending")
+
+
+class Hello(_Message):
+    """A worker of the hub has come up: send again what is not acknowledged."""
+
+    worker: str
+    at: AwareDatetime

@@ -1,0 +1,165 @@
+"""What of a frame can be used, and what can't and why. Pure: message and catalogue in, checked frame out.
+
+A frame whose structure is broken is quarantined whole; one bad reading costs only itself, its neighbours land.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sidestream_contracts.errors import ContractError
+from sidestream_contracts.frame import MAX_READINGS, VERSION, FrameKey, parse_json, payload_hash
+from sidestream_contracts.ids import ID_PATTERN, nearest
+from sidestream_ingest import values
+from sidestream_store.batch import CheckedFrame, Reading, Scan
+from sidestream_store.catalogue import Catalogue, KnownSensor
+from sidestream_store.quarantine import Message, Quarantined
+
+_KNOWN = frozenset({"v", "kind", "sensors", "i", "t", "val", "q", "clock", "rssi"})
+
+
+@dataclass(slots=True)
+class _Rejects:
+    """Readings of one frame that can't be used, gathered per sensor and reason so that they make one entry each."""
+
+    entries: dict[tuple[str | None, str], tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+
+    def add(self, sensor: str | None, error: ContractError, reading: dict[str, Any]) -> None:
+        self.entries.setdefault((sensor, error.reason), (str(error), []))[1].append(reading)
+
+    def quarantine(self, message: Message) -> tuple[Quarantined, ...]:
+        return tuple(
+            message.quarantined(
+                reason, detail, len(readings), sensor=sensor, part=json.dumps(readings, default=str).encode()
+            )
+            for (sensor, reason), (detail, readings) in self.entries.items()
+        )
+
+
+def check_frame(
+    message: Message, key: FrameKey, device_id: int, catalogue: Catalogue, snippet: Callable[[str], str]
+) -> CheckedFrame:
+    """The frame with its usable readings and scans; never raises for what a device may send.
+
+    `snippet` gives the lines for hub.yaml that would make an unknown sensor known.
+    """
+    try:
+        _check_sender(message, key, device_id, catalogue)
+        body = parse_json(message.raw)
+        kind = _check_envelope(body, message)
+        columns = _columns(body, kind)
+    except ContractError as error:
+        entry = message.quarantined(error.reason, str(error), _claimed_readings(message.raw))
+        return CheckedFrame(device_id, key, "unusable", message, quarantine=(entry,))
+    recorded = body.get("clock") == "recorded"
+    bounds = values.Bounds.at_door(catalogue, message.received_at, recorded=recorded)
+    rejects = _Rejects()
+    readings: list[Reading] = []
+    scans: list[Scan] = []
+    names = body["sensors"]
+    for index, t, val, q, rssi in columns:
+        name = names[index] if values.is_int(index) and 0 <= index < len(names) else None
+        try:
+            sensor = _sensor(name, index, device_id, catalogue, snippet)
+            time_us, quality = values.time(t, bounds), values.quality(q)
+            if kind == "scans":
+                scans.append(Scan(time_us, _of_kind(sensor, kind), values.code(val), values.rssi(rssi), quality))
+            else:
+                readings.append(Reading(time_us, _of_kind(sensor, kind), values.value(val), quality))
+        except ContractError as error:
+            rejects.add(name if error.reason != "bad_id" else None, error, {"sensor": name, "t": t, "val": val, "q": q})
+    extra = {name: value for name, value in body.items() if name not in _KNOWN} or None
+    return CheckedFrame(
+        device_id, key, kind, message, recorded, tuple(readings), tuple(scans), rejects.quarantine(message), extra
+    )
+
+
+def _check_sender(message: Message, key: FrameKey, device_id: int, catalogue: Catalogue) -> None:
+    if device_id not in catalogue.devices.values():
+        raise ContractError("unknown_device", _unknown_device(message.device, catalogue))
+    if payload_hash(message.raw) != key.hash:
+        raise ContractError("hash_mismatch", "The payload is not what its `hash` property says; it changed on the way.")
+
+
+def _unknown_device(device: str, catalogue: Catalogue) -> str:
+    party, _, name = device.partition("/")[2].partition("/")
+    known = [f"{p}/{d}" for p, d in catalogue.devices]
+    guess = nearest(f"{party}/{name}", known)
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    return (
+        f"Device {name!r} of party {party!r} is not in hub.yaml.{hint} Add under `devices:` "
+        f"`- {{id: {name}, party: {party}, name: …}}` and run `sidestream hub apply`."
+    )
+
+
+def _check_envelope(body: Mapping[str, Any], message: Message) -> str:
+    if body.get("v") != VERSION:
+        raise ContractError("unknown_version", f"Frame says v={body.get('v')!r}; this hub reads v={VERSION}.")
+    kind = body.get("kind")
+    if kind == "parked":
+        raise ContractError(
+            "parked_on_edge",
+            f"The edge keeps a frame of {body.get('bytes')} bytes (limit {body.get('limit')}): {body.get('reason')}.",
+        )
+    if kind not in ("readings", "scans"):
+        raise ContractError("unknown_kind", f"Frame says kind={kind!r}; allowed: readings, scans, parked.")
+    if message.topic.rpartition("/")[2] != kind:
+        raise ContractError("wrong_topic", f"A frame of {kind} came on {message.topic!r}.")
+    if body.get("clock", "live") not in ("live", "recorded"):
+        raise ContractError("unknown_clock", f"Frame says clock={body.get('clock')!r}; allowed: live, recorded.")
+    return str(kind)
+
+
+def _columns(body: Mapping[str, Any], kind: str) -> list[tuple[Any, ...]]:
+    names = body.get("sensors")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ContractError("bad_columns", "`sensors` must be a list of sensor ids.")
+    columns = [body.get(name) for name in ("i", "t", "val", "q")]
+    if not all(isinstance(column, list) for column in columns):
+        raise ContractError("bad_columns", "`i`, `t`, `val` and `q` must be lists.")
+    rssi = body.get("rssi") if kind == "scans" else None
+    lengths = {len(column) for column in columns if column is not None} | (
+        {len(rssi)} if isinstance(rssi, list) else set()
+    )
+    if len(lengths) != 1 or not isinstance(rssi, list | None):
+        raise ContractError("bad_columns", f"Columns i, t, val, q (and rssi) differ in length: {sorted(lengths)}.")
+    count = lengths.pop()
+    if not 0 < count <= MAX_READINGS:
+        raise ContractError("bad_columns", f"A frame holds 1 to {MAX_READINGS} readings; this one has {count}.")
+    return list(zip(*columns, rssi or [None] * count, strict=True))  # type: ignore[arg-type]
+
+
+def _claimed_readings(raw: bytes) -> int:
+    """How many readings an unusable frame says it has; 0 where even that can't be read."""
+    try:
+        column = parse_json(raw).get("i")
+    except ContractError:
+        return 0
+    return len(column) if isinstance(column, list) else 0
+
+
+def _sensor(name: Any, index: Any, device_id: int, catalogue: Catalogue, snippet: Callable[[str], str]) -> KnownSensor:
+    if name is None:
+        raise ContractError("bad_index", f"`i` says {index!r}, which is no place in `sensors`.")
+    if not re.match(ID_PATTERN, name):
+        raise ContractError("bad_id", f"Sensor {name[:80]!r} is no id; ids match {ID_PATTERN}.")
+    sensor = catalogue.sensors.get(name)
+    if sensor is None:
+        guess = nearest(name, catalogue.sensors)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        raise ContractError(
+            "unknown_sensor", f"Sensor {name!r} is not in hub.yaml.{hint} Add under `sensors:` {snippet(name)}"
+        )
+    if sensor.device_id != device_id:
+        raise ContractError("foreign_sensor", f"Sensor {name!r} belongs to another device in hub.yaml.")
+    return sensor
+
+
+def _of_kind(sensor: KnownSensor, kind: str) -> int:
+    if (sensor.quantity == "scan") != (kind == "scans"):
+        raise ContractError("wrong_kind", f"The sensor measures {sensor.quantity!r}, and the frame holds {kind}.")
+    return sensor.sensor_id

@@ -1,0 +1,114 @@
+"""From arrivals to a batch for the store: who sent it, under which key, and what of it can be used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from sidestream_contracts.errors import ContractError
+from sidestream_contracts.frame import FrameKey, parse_json, parse_key
+from sidestream_contracts.messages import AnnouncedSensor, Status
+from sidestream_contracts.topics import DeviceAddress, parse_topic
+from sidestream_ingest.check import check_frame
+from sidestream_ingest.subscriber import Arrival
+from sidestream_store.batch import CheckedFrame
+from sidestream_store.catalogue import Catalogue, device_number, hub_version, load_catalogue, save_status
+from sidestream_store.connect import Connection
+from sidestream_store.quarantine import Message, Quarantined
+
+_RELOAD_S = 2.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction will apply, and whom to tell afterwards."""
+
+    frames: list[CheckedFrame] = field(default_factory=list)
+    loose: list[Quarantined] = field(default_factory=list)
+    statuses: list[tuple[DeviceAddress, Status, Message]] = field(default_factory=list)
+    senders: dict[int, DeviceAddress] = field(default_factory=dict)
+
+
+class Desk:
+    """Knows the hub as applied and what devices announced; reloads when a new version is applied."""
+
+    def __init__(self) -> None:
+        self._catalogue: Catalogue | None = None
+        self._looked_at = 0.0
+        self._numbers: dict[DeviceAddress, int] = {}
+        self._announced: dict[tuple[str, str], AnnouncedSensor] = {}
+        self.names: dict[int, str] = {}
+
+    def sort(self, connection: Connection, arrivals: Iterable[Arrival]) -> Batch:
+        """Every arrival ends in exactly one place of the batch."""
+        catalogue = self._current(connection)
+        batch = Batch()
+        for arrival in arrivals:
+            message = Message(arrival.topic, "", arrival.payload, arrival.received_at, arrival.properties)
+            try:
+                address, channel = parse_topic(arrival.topic)
+                device = f"{address.hub}/{address.party}/{address.device}"
+                message = Message(arrival.topic, device, arrival.payload, arrival.received_at, arrival.properties)
+                if channel == "status":
+                    batch.statuses.append((address, _status(message), message))
+                    continue
+                key = parse_key(list(arrival.properties))
+            except ContractError as error:
+                batch.loose.append(message.quarantined(error.reason, str(error), 0))
+                continue
+            batch.frames.append(self._checked(connection, catalogue, address, key, message))
+            batch.senders[batch.frames[-1].device_id] = address
+        return batch
+
+    def save_statuses(self, connection: Connection, batch: Batch) -> None:
+        """The newest status of each device is in the database, and its announcements are known for snippets."""
+        for address, status, message in batch.statuses:
+            for sensor in status.sensors:
+                self._announced[address.device, sensor.id] = sensor
+            number = self._number(connection, address)
+            save_status(connection, number, status.model_dump(mode="json"), message.received_at)
+
+    def _current(self, connection: Connection) -> Catalogue:
+        now = time.monotonic()
+        if self._catalogue is None or (
+            now - self._looked_at > _RELOAD_S and hub_version(connection) != self._catalogue.version
+        ):
+            self._catalogue = load_catalogue(connection)
+            self._numbers.clear()
+            self.names = {sensor.sensor_id: name for name, sensor in self._catalogue.sensors.items()}
+        if now - self._looked_at > _RELOAD_S:
+            self._looked_at = now
+        return self._catalogue
+
+    def _checked(
+        self, connection: Connection, catalogue: Catalogue, address: DeviceAddress, key: FrameKey, message: Message
+    ) -> CheckedFrame:
+        number = self._number(connection, address)
+        return check_frame(message, key, number, catalogue, lambda sensor: self._snippet(address.device, sensor))
+
+    def _number(self, connection: Connection, address: DeviceAddress) -> int:
+        if address not in self._numbers:
+            self._numbers[address] = device_number(connection, address.party, address.device)
+        return self._numbers[address]
+
+    def _snippet(self, device: str, sensor: str) -> str:
+        """The line for hub.yaml that makes the sensor known, as far as its edge has announced it."""
+        told = self._announced.get((device, sensor))
+        quantity = told.quantity if told and told.quantity else "QUANTITY"
+        unit = told.unit if told and told.unit else "UNIT"
+        return (
+            f"`- {{id: {sensor}, device: {device}, name: {sensor}, quantity: {quantity}, unit: {unit}, "
+            "stream: STREAM}` and run `sidestream hub apply`."
+        )
+
+
+def _status(message: Message) -> Status:
+    try:
+        return Status.model_validate(parse_json(message.raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise ContractError("bad_status", f"Status message: {where}: {first['msg']}.") from error

@@ -1,0 +1,176 @@
+"""The MQTT side: arrivals in, acknowledgements out. The network thread only queues; it never waits and never decides.
+
+Each arrival carries the generation of the connection it came by, because MQTT message ids restart with a connection and
+a late PUBACK could acknowledge somebody else's message. The broker is only a pipe: an arrival that finds the queue full
+is not taken and not acknowledged, and the edge sends it again.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from sidestream_contracts.messages import Acknowledgement, Hello
+from sidestream_contracts.topics import DeviceAddress, hello_topic, hub_filter
+
+_IN_FLIGHT = 500
+"""Unacknowledged messages the broker may have under way to this worker (MQTT 5 receive maximum)."""
+_QUEUE = 2000
+_log = structlog.get_logger("ingest.mqtt")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where the broker is and who this worker is to it."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One PUBLISH as it came."""
+
+    generation: int
+    mid: int
+    qos: int
+    topic: str
+    payload: bytes
+    properties: tuple[tuple[str, str], ...]
+    received_at: datetime
+
+
+class Subscriber:
+    """One connection to the broker, kept up by itself; `take` gives what arrived."""
+
+    def __init__(self, broker: BrokerAddress, hub: str, worker: str) -> None:
+        self._hub, self._worker, self._broker = hub, worker, broker
+        self._arrivals: queue.Queue[Arrival] = queue.Queue(_QUEUE)
+        self._generation = 0
+        self.refused = 0
+        self._client = self._make_client()
+
+    def _make_client(self) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"sidestream-ingest-{self._worker}",
+            protocol=mqtt.MQTTv5,
+            manual_ack=True,
+        )
+        client.suppress_exceptions = True  # an exception would end the network thread while is_connected() stays true
+        client.reconnect_delay_set(min_delay=1, max_delay=5)
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._broker.password)
+        if self._broker.ca_file:
+            client.tls_set(self._broker.ca_file)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_log = self._on_log
+        return client
+
+    def start(self) -> None:
+        """Connects in the background and keeps connecting for ever."""
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = 0
+        properties.ReceiveMaximum = _IN_FLIGHT
+        self._client.connect_async(
+            self._broker.host, self._broker.port, keepalive=10, clean_start=True, properties=properties
+        )
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Leaves the broker; arrivals that were not acknowledged come again from the edge."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def take(self, most: int, flush_s: float, wait_s: float) -> list[Arrival]:
+        """Waits up to `wait_s` for a first arrival, then up to `flush_s` for more, and gives at most `most`."""
+        try:
+            batch = [self._arrivals.get(timeout=wait_s)]
+        except queue.Empty:
+            return []
+        deadline = time.monotonic() + flush_s
+        while len(batch) < most:
+            try:
+                batch.append(self._arrivals.get(timeout=max(0.0, deadline - time.monotonic())))
+            except queue.Empty:
+                break
+        return batch
+
+    def release(self, arrivals: list[Arrival]) -> None:
+        """PUBACK for arrivals of the connection that is up now; those of an earlier one are left alone."""
+        for arrival in arrivals:
+            if arrival.qos and arrival.generation == self._generation:
+                self._client.ack(arrival.mid, arrival.qos)
+
+    def acknowledge(self, device: DeviceAddress, ack: Acknowledgement) -> None:
+        """Tells a device what is committed (QoS 0: if it is lost, the edge sends again and is told again)."""
+        if self._client.is_connected():
+            self._client.publish(device.topic("ack"), ack.model_dump_json(), qos=0)
+
+    def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            _log.error("the broker refuses the connection", broker=self._where(), reason=str(reason))
+            return
+        self._generation += 1
+        _log.info("connected to the broker", broker=self._where(), connection=self._generation)
+        client.subscribe(
+            [
+                (f"$share/ingest/{hub_filter(self._hub, 'readings')}", SubscribeOptions(qos=1)),
+                (f"$share/ingest/{hub_filter(self._hub, 'scans')}", SubscribeOptions(qos=1)),
+                (hub_filter(self._hub, "status"), SubscribeOptions(qos=1)),
+            ]
+        )
+
+    def _on_subscribe(self, client: mqtt.Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            _log.error("the broker refuses a subscription", reasons=refused)
+        hello = Hello(worker=self._worker, at=datetime.now(UTC))
+        client.publish(hello_topic(self._hub), hello.model_dump_json(), qos=0)
+
+    def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        _log.warning("lost the broker", broker=self._where(), reason=str(reason))
+
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        properties = getattr(message.properties, "UserProperty", ()) if message.properties else ()
+        arrival = Arrival(
+            self._generation,
+            message.mid,
+            message.qos,
+            _clean(message.topic),
+            bytes(message.payload),
+            tuple((_clean(name), _clean(value)) for name, value in properties),
+            datetime.now(UTC),
+        )
+        try:
+            self._arrivals.put_nowait(arrival)
+        except queue.Full:
+            self.refused += 1  # safe: without an acknowledgement the edge keeps it and sends it again
+
+    def _on_log(self, _client: mqtt.Client, _data: Any, level: int, text: str) -> None:
+        if level == mqtt.MQTT_LOG_ERR:
+            _log.error("MQTT client", message=text)
+
+    def _where(self) -> str:
+        return f"{self._broker.host}:{self._broker.port}"
+
+
+def _clean(text: str) -> str:
+    """The text without NUL, which MQTT forbids, some brokers pass on, and PostgreSQL can't store."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,96 @@
+"""Checks of single values in a frame, each a pure function that returns the value or raises ContractError with its reason."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sidestream_contracts.errors import ContractError
+from sidestream_store.catalogue import Catalogue
+
+_LARGEST = 1e30
+_MAX_CODE = 512
+_EARLIEST_US = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+_LATEST_US = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which measurement times are taken at the door, µs UTC, and how to say it when one is not."""
+
+    from_us: int
+    to_us: int
+    recorded: bool
+
+    @classmethod
+    def at_door(cls, catalogue: Catalogue, received_at: datetime, *, recorded: bool) -> Bounds:
+        """Recorded frames may be of any time of this and the last century; live ones of about now."""
+        if recorded:
+            return cls(_EARLIEST_US, _LATEST_US, recorded=True)
+        now_us = int(received_at.timestamp() * 1_000_000)
+        return cls(now_us - int(catalogue.late_s * 1e6), now_us + int(catalogue.early_s * 1e6), recorded=False)
+
+
+def is_int(value: Any) -> bool:
+    """Whether a JSON value is an integer; `true` is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def time(t: Any, bounds: Bounds) -> int:
+    """Measurement time in µs UTC inside `bounds`; ContractError `bad_time`, `time_future`, `time_too_old`, `time_impossible`."""
+    if not is_int(t):
+        raise ContractError("bad_time", f"`t` is {t!r}; it must be integer µs UTC since 1970.")
+    if t > bounds.to_us:
+        reason = "time_impossible" if bounds.recorded else "time_future"
+        raise ContractError(
+            reason, f"Measured {(t - bounds.to_us) / 1e6:.1f} s past the latest time taken; check the clock."
+        )
+    if t < bounds.from_us:
+        reason = "time_impossible" if bounds.recorded else "time_too_old"
+        raise ContractError(
+            reason, f"Measured {(bounds.from_us - t) / 1e6:.1f} s before the oldest time taken; check the clock."
+        )
+    return int(t)
+
+
+def quality(q: Any) -> int:
+    """The source's own quality, 0 to 255; ContractError `bad_quality`."""
+    if not is_int(q) or not 0 <= q <= 255:
+        raise ContractError("bad_quality", f"`q` is {q!r}; it must be 0 good, 1 uncertain or 2 bad.")
+    return int(q)
+
+
+def value(val: Any) -> float | None:
+    """A finite float of sane size, or None; ContractError `not_a_number`, `not_finite`, `out_of_bounds`."""
+    if val is None:
+        return None
+    if isinstance(val, bool) or not isinstance(val, int | float):
+        raise ContractError(
+            "not_a_number", f"`val` is {str(val)[:80]!r}, a {type(val).__name__}; it must be a JSON number or null."
+        )
+    if isinstance(val, float) and not math.isfinite(val):
+        raise ContractError("not_finite", f"`val` is {val}; a number that is not known is null.")
+    if abs(val) > _LARGEST:
+        raise ContractError("out_of_bounds", f"`val` is larger than {_LARGEST:g}.")
+    return float(val)
+
+
+def code(val: Any) -> str:
+    """A printable code that the database can keep; ContractError `bad_code`."""
+    if not isinstance(val, str) or not 0 < len(val) <= _MAX_CODE:
+        raise ContractError("bad_code", f"`val` of a scan must be a text of 1 to {_MAX_CODE} characters.")
+    if "\x00" in val or not val.isprintable():
+        raise ContractError("bad_code", f"The code {val[:80]!r} has characters that can't be printed.")
+    return val
+
+
+def rssi(rssi: Any) -> float | None:
+    """Signal strength in dBm, or None; ContractError `bad_rssi`."""
+    if rssi is None:
+        return None
+    number = value(rssi)
+    if number is None or not -200 <= number <= 50:
+        raise ContractError("bad_rssi", f"`rssi` is {rssi!r}; it is dBm, -200 to 50.")
+    return number

@@ -1,0 +1,146 @@
+"""The ingest process: take, check, apply once, then acknowledge; in this order, whatever dies in between."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from sidestream_contracts.errors import ContractError, TransientError
+from sidestream_ingest.desk import Batch, Desk
+from sidestream_ingest.hints import HintPublisher
+from sidestream_ingest.subscriber import Arrival, BrokerAddress, Subscriber
+from sidestream_store.batch import CheckedFrame
+from sidestream_store.catalogue import load_catalogue
+from sidestream_store.connect import Connection, open_connection
+from sidestream_store.delivery import Applied, apply_frames
+from sidestream_store.guard import check_writable
+from sidestream_store.ledger import acknowledgements
+from sidestream_store.partitions import Partitions
+
+_log = structlog.get_logger("ingest")
+Result = TypeVar("Result")
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.2, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one worker runs; several with the same settings share the load."""
+
+    dsn: str
+    broker: BrokerAddress
+    hints_address: str | None = None
+    most_frames: int = 500
+    flush_s: float = 0.03
+    report_s: float = 10.0
+
+
+def serve(settings: Settings) -> int:
+    """Runs until SIGTERM or SIGINT; what was taken and not committed by then comes again from the edge."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Worker(settings, stop).run()
+    return 0
+
+
+class Worker:
+    """One connection to the broker, one to the database."""
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        self._settings, self._stop = settings, stop
+        self._connection: Connection | None = None
+        self._desk = Desk()
+        self._partitions = Partitions()
+        self._hints = HintPublisher(settings.hints_address) if settings.hints_address else None
+        self._counts = {"new": 0, "seen": 0, "readings": 0, "quarantined": 0}
+
+    def run(self) -> None:
+        """Takes and applies until told to stop; ConfigurationError where the database is not ready for it."""
+        hub = self._persist(_checked_hub)
+        if hub is None:
+            return
+        subscriber = Subscriber(self._settings.broker, hub, secrets.token_hex(4))
+        subscriber.start()
+        reported_at = time.monotonic()
+        try:
+            while not self._stop.is_set():
+                arrivals = subscriber.take(self._settings.most_frames, self._settings.flush_s, wait_s=0.2)
+                if arrivals:
+                    self._handle(subscriber, arrivals)
+                if time.monotonic() - reported_at > self._settings.report_s:
+                    reported_at = time.monotonic()
+                    _log.info("so far", **self._counts, refused=subscriber.refused)
+        finally:
+            subscriber.stop()
+            if self._connection:
+                self._connection.close()
+            if self._hints:
+                self._hints.close()
+
+    def _handle(self, subscriber: Subscriber, arrivals: list[Arrival]) -> None:
+        batch = self._persist(lambda c: self._sort_and_apply(c, arrivals))
+        if batch is None:
+            return
+        keys = {(f.device_id, f.key.epoch, f.key.lane) for f in batch.frames}
+        acks = self._persist(lambda c: acknowledgements(c, keys)) or {}
+        for (device_id, _, _), ack in acks.items():
+            subscriber.acknowledge(batch.senders[device_id], ack)
+        subscriber.release(arrivals)
+
+    def _sort_and_apply(self, connection: Connection, arrivals: list[Arrival]) -> Batch:
+        batch = self._desk.sort(connection, arrivals)
+        self._partitions.ensure(connection, (r.time_us for f in batch.frames if not f.recorded for r in f.readings))
+        self._apply(connection, batch.frames, batch)
+        self._desk.save_statuses(connection, batch)
+        return batch
+
+    def _apply(self, connection: Connection, frames: list[CheckedFrame], batch: Batch) -> None:
+        """All frames in one transaction; a batch with a poison frame is halved until that frame stands alone."""
+        loose, batch.loose = batch.loose, []
+        try:
+            applied = apply_frames(connection, frames, loose)
+        except ContractError as error:
+            batch.loose = loose
+            if len(frames) > 1:
+                middle = len(frames) // 2
+                self._apply(connection, frames[:middle], batch)
+                self._apply(connection, frames[middle:], batch)
+                return
+            batch.loose = []
+            applied = apply_frames(connection, [frame.refused(error) for frame in frames], loose)
+        self._count(applied)
+
+    def _count(self, applied: Applied) -> None:
+        for name in self._counts:
+            self._counts[name] += getattr(applied, name)
+        if self._hints and applied.sensor_ids:
+            self._hints.send(self._desk.names.get(number, "") for number in applied.sensor_ids)
+
+    def _persist(self, work: Callable[[Connection], Result]) -> Result | None:
+        """The result of `work` on a good connection, however long the database is away; None when told to stop."""
+        delay_s = _FIRST_DELAY_S
+        while not self._stop.is_set():
+            try:
+                if self._connection is None:
+                    self._connection = open_connection(self._settings.dsn, "ingest", autocommit=True)
+                return work(self._connection)
+            except TransientError as error:
+                _log.warning("waiting for the database", error=str(error), again_in_s=delay_s)
+                if self._connection is not None:
+                    self._connection.close()
+                    self._connection = None
+                self._stop.wait(delay_s)
+                delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+        return None
+
+
+def _checked_hub(connection: Connection) -> str:
+    check_writable(connection)
+    return load_catalogue(connection).hub

@@ -1,0 +1,1 @@
+"""PostgreSQL behind named views: migrations, ledger, telemetry, twin states. The only package that imports psycopg."""

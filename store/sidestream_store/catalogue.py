@@ -1,0 +1,98 @@
+"""What ingest must know of the hub to check a reading: devices, sensors, the bounds on time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from sidestream_store.connect import transient_errors
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSensor:
+    """A sensor of the hub: its number, the device that may publish it, and what it measures."""
+
+    sensor_id: int
+    device_id: int
+    quantity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """One applied version of the hub, as far as checking needs it."""
+
+    version: int
+    hub: str
+    late_s: float
+    early_s: float
+    devices: Mapping[tuple[str, str], int]
+    sensors: Mapping[str, KnownSensor]
+
+
+def load_catalogue(connection: psycopg.Connection) -> Catalogue:
+    """The hub as applied now."""
+    with transient_errors("load the catalogue"), connection.transaction():
+        hub = connection.execute("SELECT version_id, id, late_s, early_s FROM sidestream.hub").fetchone()
+        assert hub is not None
+        devices = connection.execute(
+            "SELECT party, id, device_id FROM sidestream.device WHERE removed_at IS NULL"
+        ).fetchall()
+        sensors = connection.execute(
+            "SELECT id, sensor_id, device_id, quantity FROM sidestream.sensor WHERE removed_at IS NULL"
+        ).fetchall()
+    return Catalogue(
+        hub[0],
+        hub[1],
+        hub[2],
+        hub[3],
+        {(party, device): number for party, device, number in devices},
+        {row[0]: KnownSensor(row[1], row[2], row[3]) for row in sensors},
+    )
+
+
+def hub_version(connection: psycopg.Connection) -> int:
+    """Number of the applied hub version, to see cheaply whether the catalogue is still right."""
+    with transient_errors("read the hub version"):
+        row = connection.execute("SELECT version_id FROM sidestream.hub").fetchone()
+    return int(row[0]) if row else 0
+
+
+def device_number(connection: psycopg.Connection, party: str, device: str) -> int:
+    """The number of a device; one that is not in hub.yaml gets a row marked so, because its frames are acknowledged too."""
+    with transient_errors("register a device"), connection.transaction():
+        connection.execute(
+            "INSERT INTO sidestream.device (party, id, name, removed_at) VALUES (%s, %s, 'not in hub.yaml', now())"
+            " ON CONFLICT DO NOTHING",
+            [party, device],
+        )
+        row = connection.execute(
+            "SELECT device_id FROM sidestream.device WHERE party = %s AND id = %s", [party, device]
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def save_status(connection: psycopg.Connection, device_id: int, body: Mapping[str, Any], received_at: datetime) -> None:
+    """The device's newest status; an `offline` of an epoch that is no longer the device's is an old will and ignored."""
+    with transient_errors("save a status"), connection.transaction():
+        connection.execute(
+            "INSERT INTO sidestream.device_status AS s (device_id, state, epoch, at, received_at, body)"
+            " VALUES (%(device)s, %(state)s, %(epoch)s, %(at)s, %(received)s, %(body)s)"
+            " ON CONFLICT (device_id) DO UPDATE SET state = excluded.state, epoch = excluded.epoch, at = excluded.at,"
+            " received_at = excluded.received_at,"
+            " body = CASE WHEN excluded.state = 'offline' THEN s.body || '{\"state\": \"offline\"}' ELSE excluded.body END"
+            " WHERE excluded.state = 'online' OR excluded.epoch = s.epoch",
+            {
+                "device": device_id,
+                "state": body["state"],
+                "epoch": body["epoch"],
+                "at": body["at"],
+                "received": received_at,
+                "body": Jsonb(dict(body)),
+            },
+        )

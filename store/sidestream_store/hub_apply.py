@@ -1,0 +1,210 @@
+"""Brings the database to a `hub.yaml`: all or nothing, with a list of what changed; sensors keep their number for ever."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from sidestream_contracts.errors import ConfigurationError
+from sidestream_contracts.hub import HubFile, Sensor, TagFile
+from sidestream_contracts.hubcheck import LISTS, fits
+from sidestream_contracts.units import QUANTITIES, to_si
+from sidestream_store.connect import open_connection, transient_errors
+
+
+@dataclass(frozen=True, slots=True)
+class HubDiff:
+    """What applying a hub file changes, as `list.id` names."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+def apply_hub(dsn: str, hub: HubFile, base: Path, *, dry_run: bool = False) -> HubDiff:
+    """The database says what `hub` says, in one transaction; with `dry_run` only the difference is told.
+
+    Sensors whose meaning changed are marked dirty over their whole history, so that every figure is recomputed.
+    `base` is the folder that a tag file's path is relative to.
+    """
+    tags = _read_tags(hub.tags, base) if hub.tags else {}
+    with open_connection(dsn, "hub apply") as connection, transient_errors("hub apply"):
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('sidestream.hub_apply'))")
+        row = connection.execute(
+            "SELECT content FROM sidestream.hub_version ORDER BY version_id DESC LIMIT 1"
+        ).fetchone()
+        content = hub.model_dump(mode="json")
+        diff = _diff(row[0] if row else None, content)
+        if row and row[0]["hub"]["id"] != hub.hub.id:
+            raise ConfigurationError(
+                f"This database belongs to hub {row[0]['hub']['id']!r}, and the file is of hub {hub.hub.id!r}; "
+                "each hub has a database of its own."
+            )
+        if not dry_run:
+            if diff or not row:
+                _write(connection, hub, content)
+            _write_tags(connection, tags)
+    return diff
+
+
+def _diff(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> HubDiff:
+    before = _entries(old) if old else {}
+    after = _entries(new)
+    return HubDiff(
+        tuple(sorted(after.keys() - before.keys())),
+        tuple(sorted(name for name in after.keys() & before.keys() if after[name] != before[name])),
+        tuple(sorted(before.keys() - after.keys())),
+    )
+
+
+def _entries(content: Mapping[str, Any]) -> dict[str, Any]:
+    entries = {f"{name}.{item['id']}": item for name in LISTS for item in content.get(name, [])}
+    return {**entries, "hub": content["hub"], "tags": content.get("tags")}
+
+
+def _write(connection: psycopg.Connection, hub: HubFile, content: Mapping[str, Any]) -> None:
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    version = connection.execute(
+        "INSERT INTO sidestream.hub_version (hub, hash, content) VALUES (%s, %s, %s) RETURNING version_id",
+        [hub.hub.id, digest, Jsonb(content)],
+    ).fetchone()
+    assert version is not None
+    _write_hub(connection, hub, version[0])
+    _write_graph(connection, hub)
+    _write_devices(connection, hub)
+    _write_agreements(connection, hub)
+
+
+def _insert(table: str, columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL("INSERT INTO sidestream.{} ({}) VALUES ({})").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
+    )
+
+
+def _replace(connection: psycopg.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    connection.execute(sql.SQL("DELETE FROM sidestream.{}").format(sql.Identifier(table)))
+    with connection.cursor() as cursor:
+        cursor.executemany(_insert(table, columns), list(rows))
+
+
+def _write_hub(connection: psycopg.Connection, file: HubFile, version: int) -> None:
+    hub = file.hub
+    columns = ("id", "name", "timezone", "synthetic", "step_s", "late_s", "early_s", "version_id")
+    values = (hub.id, hub.name, hub.timezone, hub.synthetic, hub.step_s, hub.late_days * 86400, hub.early_s, version)
+    _replace(connection, "hub", columns, [values])
+    _replace(connection, "party", ("id", "name"), [(p.id, p.name) for p in file.parties])
+
+
+def _write_graph(connection: psycopg.Connection, hub: HubFile) -> None:
+    materials = [(m.id, m.name, m.phase, m.ewc, Jsonb(m.aliases)) for m in hub.materials]
+    _replace(connection, "material", ("id", "name", "phase", "ewc", "aliases"), materials)
+    node_columns = (
+        "id", "party", "kind", "name", "material", "min_kg", "max_kg", "start_kg", "start_sd_kg", "start_at",
+    )  # fmt: skip
+    nodes = [
+        (n.id, n.party, n.kind, n.name, n.material, n.min_kg, n.max_kg)
+        + ((n.start.mass_kg, n.start.sd_kg, n.start.at) if n.start else (None, None, None))
+        for n in hub.nodes
+    ]
+    _replace(connection, "node", node_columns, nodes)
+    streams = [
+        (s.id, s.name, s.source, s.target, s.material, s.meter_position, s.pressure_kpa * 1000) for s in hub.streams
+    ]
+    stream_columns = ("id", "name", "source", "target", "material", "meter_position", "pressure_pa")
+    _replace(connection, "stream", stream_columns, streams)
+    stages = [(s.id, g.since, g.state) for s in hub.streams for g in s.lifecycle]
+    _replace(connection, "stream_stage", ("stream", "since", "state"), stages)
+    lots = [(x.id, x.name, x.prefix, x.material, x.mass_kg, x.sd_kg) for x in hub.lots]
+    _replace(connection, "lot_type", ("id", "name", "prefix", "material", "mass_kg", "sd_kg"), lots)
+
+
+_SENSOR_COLUMNS = (
+    "id", "device_id", "name", "quantity", "unit", "si_unit", "si_factor", "si_offset", "role", "stream", "node",
+    "limit_pct", "limit_abs", "random_pct", "random_abs", "range_low", "range_high", "period_s",
+)  # fmt: skip
+
+
+def _write_devices(connection: psycopg.Connection, hub: HubFile) -> None:
+    connection.execute("UPDATE sidestream.device SET removed_at = now() WHERE removed_at IS NULL")
+    connection.execute("UPDATE sidestream.sensor SET removed_at = now() WHERE removed_at IS NULL")
+    numbers: dict[str, int] = {}
+    for device in hub.devices:
+        row = connection.execute(
+            "INSERT INTO sidestream.device (party, id, name) VALUES (%s, %s, %s) ON CONFLICT (party, id) DO UPDATE"
+            " SET name = excluded.name, removed_at = NULL RETURNING device_id",
+            [device.party, device.id, device.name],
+        ).fetchone()
+        numbers[device.id] = row[0] if row else 0
+    updates = (sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in _SENSOR_COLUMNS[1:])
+    statement = sql.SQL("{} ON CONFLICT (id) DO UPDATE SET {}, removed_at = NULL").format(
+        _insert("sensor", _SENSOR_COLUMNS), sql.SQL(", ").join(updates)
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, [_sensor_row(s, numbers[s.device]) for s in hub.sensors])
+    connection.execute(
+        "INSERT INTO sidestream.dirty (sensor_id, from_at, to_at)"
+        " SELECT sensor_id, min(first_at), max(last_at) FROM sidestream.rollup_1d"
+        " WHERE first_at IS NOT NULL GROUP BY sensor_id"
+    )
+
+
+def _sensor_row(sensor: Sensor, device: int) -> tuple[Any, ...]:
+    si = to_si(sensor.quantity, sensor.unit)
+    low, high = sensor.range or (None, None)
+    accuracy = sensor.accuracy
+    return (
+        sensor.id, device, sensor.name, sensor.quantity, sensor.unit, QUANTITIES[sensor.quantity].si_unit, si.factor,
+        si.offset, sensor.role, sensor.stream, sensor.node, accuracy.limit_pct, accuracy.limit_abs,
+        accuracy.random_pct, accuracy.random_abs, low, high, sensor.period_s,
+    )  # fmt: skip
+
+
+def _write_agreements(connection: psycopg.Connection, hub: HubFile) -> None:
+    columns = (
+        "id", "name", "stream", "supplier", "receiver", "amount", "unit", "quantity", "si_factor", "period",
+        "tolerance_pct", "valid_from", "valid_to", "disclosure",
+    )  # fmt: skip
+    rows = []
+    for a in hub.agreements:
+        quantity = "energy" if fits("energy", a.unit) else "mass"
+        rows.append((
+            a.id, a.name, a.stream, a.supplier, a.receiver, a.amount, a.unit, quantity,
+            to_si(quantity, a.unit).factor, a.period, a.tolerance_pct, a.valid_from, a.valid_to, a.disclosure,
+        ))  # fmt: skip
+    _replace(connection, "agreement", columns, rows)
+
+
+def _read_tags(tags: TagFile, base: Path) -> dict[str, str]:
+    path = base / tags.file
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = csv.DictReader(lines)
+            wanted = (tags.code_column, tags.place_column)
+            missing = [name for name in wanted if name not in (rows.fieldnames or ())]
+            if missing:
+                raise ConfigurationError(f"{path}:1: has no column {missing[0]!r}; columns: {rows.fieldnames}.")
+            return {row[tags.code_column]: f"{tags.place_prefix}{row[tags.place_column]}" for row in rows}
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the tag file can't be read: {error.strerror}.") from error
+
+
+def _write_tags(connection: psycopg.Connection, tags: Mapping[str, str]) -> None:
+    known = {row[0] for row in connection.execute("SELECT id FROM sidestream.node").fetchall()}
+    strange = sorted(set(tags.values()) - known)
+    if strange:
+        raise ConfigurationError(f"The tag file names places that are no nodes of the hub: {', '.join(strange[:5])}.")
+    _replace(connection, "tag", ("code", "place"), tags.items())

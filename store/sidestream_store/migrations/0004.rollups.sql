@@ -1,0 +1,52 @@
+-- Roll-ups recomputed from raw readings for one sensor and range: idempotent, so it may run twice or at any time.
+-- A counter's rate comes from first/last of neighbouring buckets; `mean` is the mean of samples. Days are the hub's days.
+-- depends: 0001.tables
+
+CREATE FUNCTION sidestream.refresh_rollups(sensors int[], from_at timestamptz, to_at timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    zone text := (SELECT timezone FROM sidestream.hub);
+    m0 timestamptz := date_trunc('minute', from_at);
+    m1 timestamptz := date_trunc('minute', to_at) + interval '1 minute';
+    h0 timestamptz := date_trunc('hour', from_at);
+    h1 timestamptz := date_trunc('hour', to_at) + interval '1 hour';
+    d0 timestamptz := date_trunc('day', from_at, zone);
+    d1 timestamptz := date_add(date_trunc('day', to_at, zone), interval '1 day', zone);
+BEGIN
+    DELETE FROM sidestream.rollup_1m WHERE sensor_id = ANY (sensors) AND bucket >= m0 AND bucket < m1;
+    INSERT INTO sidestream.rollup_1m
+    SELECT sensor_id, date_trunc('minute', time) AS bucket,
+           count(value) FILTER (WHERE quality < 2), count(*) FILTER (WHERE quality >= 2 OR value IS NULL),
+           avg(value) FILTER (WHERE quality < 2), min(value) FILTER (WHERE quality < 2), max(value) FILTER (WHERE quality < 2),
+           (array_agg(value ORDER BY time, frame_id) FILTER (WHERE quality < 2 AND value IS NOT NULL))[1],
+           min(time) FILTER (WHERE quality < 2 AND value IS NOT NULL),
+           (array_agg(value ORDER BY time DESC, frame_id DESC) FILTER (WHERE quality < 2 AND value IS NOT NULL))[1],
+           max(time) FILTER (WHERE quality < 2 AND value IS NOT NULL),
+           now()
+    FROM (
+        SELECT time, sensor_id, value, quality, frame_id FROM sidestream.reading
+        WHERE sensor_id = ANY (sensors) AND time >= m0 AND time < m1
+        UNION ALL
+        SELECT time, sensor_id, value, quality, frame_id FROM sidestream.reading_recorded
+        WHERE sensor_id = ANY (sensors) AND time >= m0 AND time < m1
+    ) raw
+    GROUP BY sensor_id, date_trunc('minute', time);
+
+    DELETE FROM sidestream.rollup_1h WHERE sensor_id = ANY (sensors) AND bucket >= h0 AND bucket < h1;
+    INSERT INTO sidestream.rollup_1h
+    SELECT sensor_id, date_trunc('hour', bucket), sum(n), sum(bad), sum(mean * n) / NULLIF(sum(n), 0), min(low), max(high),
+           (array_agg(first ORDER BY bucket) FILTER (WHERE n > 0))[1], min(first_at),
+           (array_agg(last ORDER BY bucket DESC) FILTER (WHERE n > 0))[1], max(last_at), now()
+    FROM sidestream.rollup_1m
+    WHERE sensor_id = ANY (sensors) AND bucket >= h0 AND bucket < h1
+    GROUP BY sensor_id, date_trunc('hour', bucket);
+
+    DELETE FROM sidestream.rollup_1d WHERE sensor_id = ANY (sensors) AND bucket >= d0 AND bucket < d1;
+    INSERT INTO sidestream.rollup_1d
+    SELECT sensor_id, date_trunc('day', bucket, zone), sum(n), sum(bad), sum(mean * n) / NULLIF(sum(n), 0), min(low), max(high),
+           (array_agg(first ORDER BY bucket) FILTER (WHERE n > 0))[1], min(first_at),
+           (array_agg(last ORDER BY bucket DESC) FILTER (WHERE n > 0))[1], max(last_at), now()
+    FROM sidestream.rollup_1h
+    WHERE sensor_id = ANY (sensors) AND bucket >= d0 AND bucket < d1
+    GROUP BY sensor_id, date_trunc('day', bucket, zone);
+END $$;

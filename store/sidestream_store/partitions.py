@@ -1,0 +1,35 @@
+"""Partitions of `reading` exist before rows need them; with Timescale the extension makes chunks and nothing is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from sidestream_store.connect import transient_errors
+
+_WEEK_US = 7 * 86_400_000_000
+_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Partitions:
+    """Remembers which weeks are there, so that a batch inside them costs nothing."""
+
+    def __init__(self) -> None:
+        self._weeks: set[int] = set()
+
+    def ensure(self, connection: psycopg.Connection, times_us: Iterable[int]) -> None:
+        """Afterwards a row of each of these times has a partition; in a transaction of its own, since it locks."""
+        weeks = {time_us // _WEEK_US for time_us in times_us} - self._weeks
+        for week in sorted(weeks):
+            start = _UNIX + timedelta(microseconds=week * _WEEK_US)
+            ensure_range(connection, start, start + timedelta(days=7))
+        self._weeks |= weeks
+
+
+def ensure_range(connection: psycopg.Connection, from_at: datetime, to_at: datetime) -> int:
+    """Partitions cover the whole range; how many were made now."""
+    with transient_errors("make partitions"), connection.transaction():
+        row = connection.execute("SELECT sidestream.ensure_partitions(%s, %s)", [from_at, to_at]).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,195 @@
+"""The ledger's law: any order, any repetition, any number of workers give the same tables, each reading once."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from frames import EPOCH, GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
+from hub_files import test_hub
+from sidestream_contracts.errors import ConfigurationError, ContractError
+from sidestream_ingest.check import check_frame
+from sidestream_store.catalogue import device_number, load_catalogue
+from sidestream_store.delivery import apply_frames
+from sidestream_store.guard import check_writable
+from sidestream_store.hub_apply import apply_hub
+from sidestream_store.ledger import acknowledgements
+from sidestream_store.partitions import Partitions
+from sidestream_store.quarantine import Message
+
+pytestmark = pytest.mark.server
+
+TABLES = {
+    "reading": "SELECT time, sensor_id, value, quality FROM sidestream.reading ORDER BY 1, 2, 3, 4",
+    "scan": "SELECT time, sensor_id, code FROM sidestream.scan ORDER BY 1, 2, 3",
+    "latest": "SELECT sensor_id, time, value, code FROM sidestream.latest ORDER BY 1",
+    "frame": "SELECT device_id, epoch, lane::text, seq, hash FROM sidestream.frame ORDER BY 1, 2, 3, 4",
+    "quarantine": "SELECT device, reason, hash, readings FROM sidestream.quarantine ORDER BY 1, 2, 3",
+}
+
+
+@pytest.fixture
+def hub(database, connect, tmp_path):
+    """A connection to a database that has the test hub and this week's partitions."""
+    apply_hub(database, test_hub(), tmp_path)
+    connection = connect()
+    Partitions().ensure(connection, [NOW_US])
+    return connection
+
+
+def checked(connection, payload: bytes, seq: int, *, epoch: str = EPOCH, lane="live", channel="readings", address=GATEWAY):
+    device = device_number(connection, address.party, address.device)
+    name = f"{address.hub}/{address.party}/{address.device}"
+    message = Message(address.topic(channel), name, payload, NOW, ())
+    key = key_of(payload, seq, lane, epoch)
+    return check_frame(message, key, device, load_catalogue(connection), lambda s: s)
+
+
+def dump(connection) -> dict[str, list[tuple]]:
+    return {name: connection.execute(query).fetchall() for name, query in TABLES.items()}
+
+
+def empty(connection) -> None:
+    tables = ", ".join(f"sidestream.{t}" for t in [*TABLES, "dirty", "frame_mark"])
+    connection.execute(f"TRUNCATE {tables}")
+
+
+def some_frames(connection):
+    rows = [[("flow", NOW_US + n * 1000 + k, float(n)) for k in range(3)] for n in range(5)]
+    frames = [checked(connection, readings_body(*row, ("nosuch", NOW_US, 1.0)), n + 1) for n, row in enumerate(rows)]
+    scan = checked(connection, scans_body(("gate", NOW_US, "BAG-1")), 1, lane="scan", channel="scans")
+    return [*frames, scan]
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_arrival_order_and_repetition_gives_the_same_tables(hub, data):
+    empty(hub)
+    frames = some_frames(hub)
+    apply_frames(hub, frames)
+    expected = dump(hub)
+    empty(hub)
+    arrivals = data.draw(st.permutations([*frames, *data.draw(st.lists(st.sampled_from(frames), max_size=6))]))
+    while arrivals:
+        size = data.draw(st.integers(1, len(arrivals)))
+        apply_frames(hub, arrivals[:size])
+        arrivals = arrivals[size:]
+    assert dump(hub) == expected
+
+
+def test_a_frame_that_came_before_brings_nothing(hub):
+    frame = checked(hub, readings_body(("flow", NOW_US, 1.0)), 1)
+    assert apply_frames(hub, [frame]).new == 1
+    again = apply_frames(hub, [frame, frame])
+    assert (again.new, again.seen) == (0, 2)
+    assert hub.execute("SELECT count(*) FROM sidestream.reading").fetchone() == (1,)
+
+
+def test_the_same_key_with_other_bytes_goes_to_quarantine_and_the_first_counts(hub):
+    apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 1.0)), 1)])
+    apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 2.0)), 1)])
+    assert hub.execute("SELECT value FROM sidestream.reading").fetchall() == [(1.0,)]
+    assert hub.execute("SELECT reason, readings, count FROM sidestream.quarantine").fetchall() == [("key_reused", 1, 1)]
+
+
+def test_two_workers_with_overlapping_batches_apply_each_frame_once(hub, connect):
+    frames = [checked(hub, readings_body(("flow", NOW_US + n, float(n)), ("tin", NOW_US + n, 1.0)), n + 1) for n in range(60)]
+    start = threading.Barrier(2)
+
+    def work(batches):
+        connection = connect()
+        start.wait()
+        for batch in batches:
+            apply_frames(connection, batch)
+
+    forwards = [frames[n : n + 10] for n in range(0, 60, 5)]
+    workers = [threading.Thread(target=work, args=(b,)) for b in (forwards, [list(reversed(b)) for b in reversed(forwards)])]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    counted = hub.execute("SELECT count(*), count(DISTINCT (time, sensor_id)) FROM sidestream.reading").fetchone()
+    assert counted == (120, 120)
+
+
+def test_nothing_is_committed_when_the_transaction_fails_half_way(hub):
+    poison = checked(hub, readings_body(("flow", NOW_US, 1.0), note="\x00"), 2)
+    with pytest.raises(ContractError, match="database refuses"):
+        apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 1.0)), 1), poison])
+    assert hub.execute("SELECT count(*) FROM sidestream.frame").fetchone() == (0,)
+    assert hub.execute("SELECT count(*) FROM sidestream.reading").fetchone() == (0,)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.permutations(range(1, 9)), st.integers(0, 8))
+def test_an_acknowledgement_says_exactly_what_the_ledger_has(hub, order, count):
+    empty(hub)
+    present = set(order[:count])
+    for seq in order[:count]:
+        apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US + seq, 1.0)), seq)])
+        if seq % 3 == 0:
+            acknowledgements(hub, [(device_number(hub, "a", "gw"), EPOCH, "live")])
+    key = (device_number(hub, "a", "gw"), EPOCH, "live")
+    ack = acknowledgements(hub, [key])[key]
+    said = set(range(1, ack.upto + 1)) | {n for low, high in ack.also for n in range(low, high + 1)}
+    assert said == present
+    assert ack.upto + 1 not in present
+
+
+def test_lanes_and_epochs_are_acknowledged_apart(hub):
+    other = "f" * 32
+    apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 1.0)), 1)])
+    apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 2.0)), 2, epoch=other)])
+    device = device_number(hub, "a", "gw")
+    acks = acknowledgements(hub, [(device, EPOCH, "live"), (device, other, "live"), (device, EPOCH, "bulk")])
+    assert [(k[1] == EPOCH, k[2], a.upto, a.also) for k, a in sorted(acks.items())] == [
+        (True, "bulk", 0, []),
+        (True, "live", 1, []),
+        (False, "live", 0, [(2, 2)]),
+    ]
+
+
+def test_a_flood_of_bad_messages_is_counted_and_kept_bounded(hub):
+    for n in range(130):
+        apply_frames(hub, [checked(hub, readings_body(("nosuch", NOW_US + n, 1.0)), n + 1)])
+    kept, readings = hub.execute("SELECT count(*), sum(readings) FROM sidestream.quarantine").fetchone()
+    assert kept == 101
+    assert readings == 130
+
+
+def test_a_late_reading_does_not_replace_the_latest(hub):
+    apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 1.0)), 1)])
+    apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US - 60_000_000, 9.0)), 2)])
+    assert hub.execute("SELECT value FROM sidestream.latest").fetchall() == [(1.0,)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE UNIQUE INDEX u ON sidestream.reading (time, sensor_id)", "unique index"),
+        ("ALTER TABLE sidestream.reading ADD FOREIGN KEY (sensor_id) REFERENCES sidestream.sensor", "foreign key"),
+    ],
+)
+def test_ingest_refuses_to_start_when_something_hangs_on_the_readings(hub, statement, named):
+    check_writable(hub)
+    hub.execute(statement)
+    with pytest.raises(ConfigurationError, match=named):
+        check_writable(hub)
+
+
+def test_ingest_refuses_a_database_without_a_hub(database, connect):
+    with pytest.raises(ConfigurationError, match="hub apply"):
+        check_writable(connect())
+
+
+def test_a_lost_connection_is_transient(hub, database):
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s", [hub.info.backend_pid])
+    from sidestream_contracts.errors import TransientError
+
+    with pytest.raises(TransientError):
+        apply_frames(hub, [])

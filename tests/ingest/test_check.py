@@ -1,0 +1,147 @@
+"""A bad reading costs only itself; a broken frame is kept whole with its reason; nothing a device sends raises."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frames import GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
+from sidestream_ingest.check import check_frame
+from sidestream_store.batch import CheckedFrame
+from sidestream_store.catalogue import Catalogue, KnownSensor
+from sidestream_store.quarantine import Message
+
+CATALOGUE = Catalogue(
+    version=1,
+    hub="h",
+    late_s=400 * 86400,
+    early_s=300,
+    devices={("a", "gw"): 1, ("b", "gw2"): 2},
+    sensors={
+        "flow": KnownSensor(1, 1, "volume_flow"),
+        "tin": KnownSensor(2, 1, "temperature"),
+        "gate": KnownSensor(3, 1, "scan"),
+        "theirs": KnownSensor(4, 2, "temperature"),
+    },
+)
+
+
+def check(payload: bytes, *, device_id: int = 1, channel: str = "readings", key=None) -> CheckedFrame:
+    message = Message(GATEWAY.topic(channel), "h/a/gw", payload, NOW, ())
+    return check_frame(message, key or key_of(payload), device_id, CATALOGUE, lambda s: f"`- {{id: {s}}}`")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (("nosuch", NOW_US, 1.0), "unknown_sensor"),
+        (("theirs", NOW_US, 1.0), "foreign_sensor"),
+        (("gate", NOW_US, 1.0), "wrong_kind"),
+        (("tin", NOW_US, "12,5"), "not_a_number"),
+        (("tin", NOW_US, True), "not_a_number"),
+        (("tin", NOW_US, float("nan")), "not_finite"),
+        (("tin", NOW_US, float("inf")), "not_finite"),
+        (("tin", NOW_US, 1e308), "out_of_bounds"),
+        (("tin", NOW_US, 10**400), "out_of_bounds"),
+        (("tin", NOW_US + 3_600_000_000, 1.0), "time_future"),
+        (("tin", 0, 1.0), "time_too_old"),
+        (("tin", NOW_US - 401 * 86_400_000_000, 1.0), "time_too_old"),
+        (("tin", 1.5, 1.0), "bad_time"),
+        (("tin", "2026-11-22", 1.0), "bad_time"),
+        (("no\ud800pe", NOW_US, 1.0), "bad_id"),
+    ],
+)
+def test_a_bad_reading_is_kept_with_its_reason_and_its_neighbours_land(row, reason):
+    frame = check(readings_body(("flow", NOW_US, 7.0), row, ("tin", NOW_US, None)))
+    assert [(r.sensor_id, r.value) for r in frame.readings] == [(1, 7.0), (2, None)]
+    assert [(q.reason, q.readings) for q in frame.quarantine] == [(reason, 1)]
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "not_json"),
+        (b'{"v":1,', "not_json"),
+        (b"[" * 100_000, "not_json"),
+        (b"[1]", "not_json"),
+        (b'{"v":1,"v":1}', "duplicate_key"),
+        (b"\xff\xfe", "not_utf8"),
+        (readings_body(("flow", 1, 1.0), v=2), "unknown_version"),
+        (readings_body(("flow", 1, 1.0), kind="other"), "unknown_kind"),
+        (readings_body(("flow", 1, 1.0), kind=["readings"]), "unknown_kind"),
+        (readings_body(("flow", 1, 1.0), kind="scans"), "wrong_topic"),
+        (readings_body(("flow", 1, 1.0), clock="tomorrow"), "unknown_clock"),
+        (readings_body(("flow", 1, 1.0), clock=[]), "unknown_clock"),
+        (readings_body(("flow", 1, 1.0), t=[1, 2]), "bad_columns"),
+        (readings_body(("flow", 1, 1.0), sensors="flow"), "bad_columns"),
+        (readings_body(("flow", 1, 1.0), q=None), "bad_columns"),
+        (b'{"v":1,"kind":"parked","reason":"too large","bytes":9,"limit":5,"hash":"x"}', "parked_on_edge"),
+    ],
+)
+def test_a_broken_frame_is_kept_whole_with_its_reason(payload, reason):
+    frame = check(payload)
+    assert not frame.readings
+    assert [q.reason for q in frame.quarantine] == [reason]
+    assert frame.quarantine[0].raw == payload
+
+
+def test_a_payload_that_changed_on_the_way_is_not_used():
+    assert check(readings_body(("flow", NOW_US, 1.0)), key=key_of(b"other")).quarantine[0].reason == "hash_mismatch"
+
+
+def test_an_unknown_device_is_told_the_nearest_known_one():
+    message = Message("sidestream/v1/h/a/gww/readings", "h/a/gww", readings_body(("flow", NOW_US, 1.0)), NOW, ())
+    frame = check_frame(message, key_of(message.raw), 99, CATALOGUE, lambda s: s)
+    assert frame.quarantine[0].reason == "unknown_device"
+    assert "Did you mean 'a/gw'" in frame.quarantine[0].detail
+
+
+def test_an_unknown_sensor_comes_with_the_line_that_would_make_it_known():
+    frame = check(readings_body(("flov", NOW_US, 1.0)))
+    assert "Did you mean 'flow'" in frame.quarantine[0].detail
+    assert "`- {id: flov}`" in frame.quarantine[0].detail
+
+
+def test_recorded_times_skip_the_bounds_of_live_ones():
+    frame = check(readings_body(("flow", 1_514_934_000_000_000, 1.0), clock="recorded"))
+    assert frame.recorded
+    assert not frame.quarantine
+
+
+def test_fields_of_a_newer_edge_are_kept():
+    assert check(readings_body(("flow", NOW_US, 1.0), colour="blue")).extra == {"colour": "blue"}
+
+
+def test_a_code_that_can_not_be_printed_is_quarantined():
+    frame = check(scans_body(("gate", NOW_US, "BAG-1"), ("gate", NOW_US, "BAG\x00")), channel="scans")
+    assert [s.code for s in frame.scans] == ["BAG-1"]
+    assert [q.reason for q in frame.quarantine] == ["bad_code"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["v", "kind", "sensors", "i", "t", "val", "q", "clock", "rssi"]), JSON))
+def test_no_json_object_raises_and_each_is_either_used_or_kept(body):
+    frame = check(json.dumps({"v": 1, "kind": "readings", **body}).encode())
+    assert frame.readings or frame.quarantine
+
+
+CELLS = st.tuples(
+    st.sampled_from(["flow", "tin", "gate", "theirs", "nosuch"]),
+    st.integers(NOW_US - 10**9, NOW_US + 10**9) | st.floats() | st.text(max_size=3),
+    st.none() | st.floats() | st.integers() | st.text(max_size=3) | st.booleans(),
+)
+
+
+@given(st.lists(CELLS, min_size=1, max_size=20))
+def test_every_reading_of_a_frame_is_used_or_quarantined_once(rows):
+    frame = check(readings_body(*rows))
+    assert len(frame.readings) + sum(q.readings for q in frame.quarantine) == len(rows)
