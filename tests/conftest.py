@@ -46,7 +46,8 @@ def database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres.dsn("postgres"), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield postgres.dsn(name)
+    yield postgres.dsn(name)
+    with psycopg.connect(postgres.dsn("postgres"), autocommit=True) as admin:  # a test may have killed the server
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

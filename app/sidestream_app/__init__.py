@@ -1,0 +1,1 @@
+"""The command line, the embedded demo, and the only code that wires everything together."""

@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh Debian 12 with python3, venv and make: `make demo`, `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .build/uv/bin/uv
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_COMPILE_BYTECODE := 1
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+ARGS ?=
+SEED ?= 1
+
+.PHONY: help setup setup-system demo test check bench lint clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: .build/synced ## install everything into .venv from the lock file
+
+$(UV):
+	@echo "==> installing uv $(UV_VERSION) into .build/uv" >&2
+	@$(PYTHON) -m venv .build/uv || { echo "python3-venv is missing; run: apt-get install -y python3-venv" >&2; exit 1; }
+	@.build/uv/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+
+.build/synced: $(UV) pyproject.toml uv.lock
+	@echo "==> installing Sidestream and its locked dependencies into .venv" >&2
+	@$(UV) sync --frozen --extra dev --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" >&2
+	@touch $@
+
+setup-system: ## install mosquitto and chromium where that is allowed, else say how
+	@scripts/install-system-packages mosquitto chromium
+
+demo: setup ## the whole product on embedded servers; ARGS="--for 60s --json"
+	@$(BIN)/sidestream demo $(ARGS)
+
+check: setup ## format, lint, types, imports, drift, tests without servers (under a minute)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q -m "not server and not browser and not slow" $(ARGS)
+
+test: setup setup-system ## all tests, with a real broker, PostgreSQL and browser
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest $(ARGS)
+
+bench: setup ## what a minute of the demo measures, as JSON
+	@$(BIN)/sidestream demo --for 60s --json --fresh --dir .build/bench --web-port 0 --prefect-port 0 --broker-port 0 $(ARGS)
+
+clean: ## remove everything that make made, the demo's data too
+	rm -rf .venv .build .sidestream test-output

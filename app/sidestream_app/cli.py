@@ -1,0 +1,97 @@
+"""The `sidestream` command: each subcommand is imported only when it is asked for, so a gateway needs no server parts.
+
+Exit codes: 0 done · 1 asked something that has no answer, or a check failed · 2 configuration is wrong, nothing changed ·
+3 a server is away, try again · 130 ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+from cyclopts import App
+
+from sidestream_app.logs import configure_logging
+from sidestream_contracts.errors import ConfigurationError, SidestreamError, TransientError
+
+app = App(
+    name="sidestream",
+    help="Shows what flows between companies that use each other's side-streams, with numbers people trust.",
+    version=version("sidestream"),
+    help_format="markdown",
+)
+
+_HERE = "sidestream_app.commands"
+
+hub = App(name="hub", help="Check and apply `hub.yaml`: what things mean.")
+hub.command(f"{_HERE}.hub:check", help="Check a hub.yaml; every mistake with file, line and a way out.")
+hub.command(f"{_HERE}.hub:apply", help="Bring the database to a hub.yaml; shows the difference.")
+app.command(hub)
+
+db = App(name="db", help="The database's schema.")
+db.command(f"{_HERE}.db:migrate", help="Bring the database to the newest schema (safe to run at any time).")
+app.command(db)
+
+edge = App(name="edge", help="The agent on a gateway: reads devices, keeps every reading until the hub has it.")
+edge.command(f"{_HERE}.edge:check", help="Check an edge.yaml; every mistake with file, line and a way out.")
+edge.command(f"{_HERE}.edge:run", help="Run the agent until SIGTERM or Ctrl-C.")
+app.command(edge)
+
+ingest = App(name="ingest", help="From MQTT into the database, once each.")
+ingest.command(f"{_HERE}.ingest:run", help="Run one ingest worker until SIGTERM or Ctrl-C.")
+app.command(ingest)
+
+twin = App(name="twin", help="Stocks, heat flows, lots and agreements as computed from readings.")
+twin.command(f"{_HERE}.twin:update", help="Recompute whatever is dirty, once, without Prefect.")
+app.command(twin)
+
+flows = App(name="flows", help="The Prefect flows that keep the twin up to date.")
+flows.command(f"{_HERE}.flows:run", help="Run the flows process until SIGTERM or Ctrl-C.")
+app.command(flows)
+
+web = App(name="web", help="The live page and the read API.")
+web.command(f"{_HERE}.web:run", help="Serve until SIGTERM or Ctrl-C.")
+app.command(web)
+
+dashboards = App(name="dashboards", help="Grafana dashboards as code.")
+dashboards.command(f"{_HERE}.dashboards:write", help="Write the dashboards' JSON.")
+dashboards.command(f"{_HERE}.dashboards:check", help="Run every panel's SQL against a filled database.")
+app.command(dashboards)
+
+schemas = App(name="schemas", help="JSON Schema and AsyncAPI of everything that crosses a wire or a file.")
+schemas.command(f"{_HERE}.schemas:write", help="Write the schemas.")
+app.command(schemas)
+
+app.command(f"{_HERE}.where:where", help="Where a lot or tag is, and where it has been; or `place unknown`.")
+app.command(f"{_HERE}.simulate:simulate", help="Stand in for the hardware of an example hub.")
+app.command(f"{_HERE}.replay:replay", help="Take recorded files through the whole chain.")
+app.command(f"{_HERE}.demo:demo", help="The whole product on this machine, on embedded servers.")
+
+
+def main() -> None:
+    """Runs one command; errors of ours come out as a sentence and an exit code, never as a traceback."""
+    configure_logging()
+    try:
+        result = app(result_action="return_value")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except SidestreamError as error:
+        print(f"sidestream: {error}", file=sys.stderr)
+        sys.exit(exit_code(error))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("sidestream"):
+            raise
+        print(
+            f"sidestream: this command needs the Python package {error.name!r}, which is not installed; "
+            "install an extra that has it: sidestream[edge], [server] or [demo].",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def exit_code(error: SidestreamError) -> int:
+    """2 for configuration, 3 for a server that is away, else 1."""
+    if isinstance(error, ConfigurationError):
+        return 2
+    return 3 if isinstance(error, TransientError) else 1

@@ -1,0 +1,59 @@
+"""`sidestream demo`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sidestream_app.commands.options import AsJson
+from sidestream_contracts.errors import ConfigurationError
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
+_UNIT_S = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def demo(
+    *,
+    duration: Annotated[
+        str | None, Parameter(name="--for", help="End by itself after this long, e.g. 60s or 5m.")
+    ] = None,
+    as_json: AsJson = False,
+    kill: Annotated[
+        str, Parameter(help="kill -9 these at random moments: ingest,broker,edge,postgres,web,flows.")
+    ] = "",
+    fresh: Annotated[bool, Parameter(negative=(), help="Throw away the data of earlier runs.")] = False,
+    seed: Annotated[int, Parameter(help="Fixes the simulated plant, its meters' errors and the kills.")] = 1,
+    home: Annotated[Path, Parameter(name="--dir", help="Where data and logs lie.")] = Path(".sidestream/demo"),
+    web_port: Annotated[int, Parameter(help="Port of the live page; 0 for any free one.")] = 8080,
+    prefect_port: Annotated[int, Parameter(help="Port of the Prefect server; 0 for any free one.")] = 4200,
+    broker_port: Annotated[int, Parameter(help="Port of the MQTT broker; 0 for any free one.")] = 18830,
+) -> int:
+    """The whole product on this machine: embedded PostgreSQL and broker, simulated plant, edge agent, ingest, flows, web.
+
+    Runs until Ctrl-C, or with `--for` ends by itself and tells what was sent, committed, lost and doubled, how late
+    readings were, and how far the twin is from the simulated truth. Exit code 1 if anything was lost or doubled.
+    All figures are synthetic.
+    """
+    from sidestream_app.demo import measure
+    from sidestream_app.demo.run import Options, run
+
+    seconds = _seconds(duration) if duration else None
+    targets = tuple(name.strip() for name in kill.split(",") if name.strip())
+    if targets and seconds is None:
+        raise ConfigurationError("--kill needs --for: kills fall at random moments of a timed run.")
+    options = Options(home, seconds, fresh, targets, seed, web_port, prefect_port, broker_port, as_json)
+    summary = run(options)
+    if summary is None:
+        return 0
+    print(measure.as_json(summary) if as_json else measure.as_text(summary))
+    return 1 if summary["lost"] or summary["doubled"] else 0
+
+
+def _seconds(text: str) -> float:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ConfigurationError(f"--for {text!r} is no length of time; write e.g. 60s, 5m or 1h.")
+    return float(match[1]) * _UNIT_S[match[2]]

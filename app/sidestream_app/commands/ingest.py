@@ -1,0 +1,30 @@
+"""`sidestream ingest run`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sidestream_app.commands.options import BrokerHost, BrokerPort, Dsn, Hints
+
+
+def run(
+    *,
+    dsn: Dsn,
+    broker_host: BrokerHost = "127.0.0.1",
+    broker_port: BrokerPort = 1883,
+    broker_user: Annotated[str | None, Parameter(env_var="SIDESTREAM_BROKER_USER")] = None,
+    broker_password: Annotated[str | None, Parameter(env_var="SIDESTREAM_BROKER_PASSWORD", show=False)] = None,
+    broker_ca: Annotated[str | None, Parameter(env_var="SIDESTREAM_BROKER_CA", help="CA file; turns TLS on.")] = None,
+    hints: Hints = None,
+) -> int:
+    """Run one ingest worker until SIGTERM or Ctrl-C; several with the same settings share the load.
+
+    Waits for a database or broker that is away. Refuses to start (exit code 2) on a database without schema or hub.
+    """
+    from sidestream_ingest.subscriber import BrokerAddress
+    from sidestream_ingest.worker import Settings, serve
+
+    broker = BrokerAddress(broker_host, broker_port, broker_user, broker_password, broker_ca)
+    return serve(Settings(dsn, broker, hints))

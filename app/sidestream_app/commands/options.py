@@ -1,0 +1,22 @@
+"""Options that several commands share, each with its environment variable."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+Dsn = Annotated[
+    str, Parameter(name="--dsn", env_var="SIDESTREAM_DSN", help="PostgreSQL address (libpq URI or keywords).")
+]
+AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object on stdout, for programs.")]
+BrokerHost = Annotated[str, Parameter(name="--broker-host", env_var="SIDESTREAM_BROKER_HOST", help="MQTT broker.")]
+BrokerPort = Annotated[int, Parameter(name="--broker-port", env_var="SIDESTREAM_BROKER_PORT", help="Its port.")]
+Hints = Annotated[
+    str | None,
+    Parameter(
+        name="--hints",
+        env_var="SIDESTREAM_HINTS",
+        help="ZeroMQ address on which ingest says what changed, e.g. tcp://127.0.0.1:5556.",
+    ),
+]

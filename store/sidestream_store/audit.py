@@ -1,0 +1,95 @@
+"""What is in the database, told in the words of the sender, so that it can be held against the sender's own journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sidestream_store.connect import open_connection, transient_errors
+
+Measurement = tuple[str, int, float | str | None]
+"""Sensor id, time in µs UTC, value or code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Everything of one kind that the database holds."""
+
+    measurements: list[Measurement]
+    uncounted: int
+    """Readings that are only counted, not kept one by one (a flood of bad messages past its quota)."""
+
+
+def committed(dsn: str, epochs: Collection[str]) -> Held:
+    """Every reading and scan that frames of these epochs brought, one entry per row."""
+    with open_connection(dsn, "audit") as connection, transient_errors("read what is committed"):
+        rows = connection.execute(
+            "SELECT s.id, (extract(epoch FROM x.time) * 1000000)::bigint, x.value, x.code FROM ("
+            " SELECT sensor_id, time, value, NULL AS code, frame_id FROM sidestream.reading"
+            " UNION ALL SELECT sensor_id, time, value, NULL, frame_id FROM sidestream.reading_recorded"
+            " UNION ALL SELECT sensor_id, time, NULL, code, frame_id FROM sidestream.scan"
+            ") x JOIN sidestream.sensor s USING (sensor_id)"
+            " LEFT JOIN sidestream.frame f USING (frame_id)"
+            " WHERE f.epoch IS NULL OR f.epoch = ANY (%s::uuid[])",
+            [list(epochs)],
+        ).fetchall()
+    return Held([(sensor, time_us, value if code is None else code) for sensor, time_us, value, code in rows], 0)
+
+
+def quarantined(dsn: str, epochs: Collection[str]) -> Held:
+    """Every reading in quarantine from frames of these epochs: sensor, time and value where kept, else only counted."""
+    with open_connection(dsn, "audit") as connection, transient_errors("read the quarantine"):
+        rows = connection.execute(
+            "SELECT raw, readings FROM sidestream.quarantine WHERE EXISTS (SELECT FROM jsonb_array_elements(properties) p"
+            " WHERE p ->> 0 = 'epoch' AND p ->> 1 = ANY (%s))",
+            [list(epochs)],
+        ).fetchall()
+    measurements: list[Measurement] = []
+    uncounted = 0
+    for raw, readings in rows:
+        kept = list(_itemised(raw))
+        measurements.extend(kept)
+        uncounted += max(0, readings - len(kept))
+    return Held(measurements, uncounted)
+
+
+def _itemised(raw: bytes) -> Iterator[Measurement]:
+    try:
+        parts = json.loads(raw)
+    except ValueError:
+        return
+    if not isinstance(parts, list):
+        return
+    for part in parts:
+        if isinstance(part, dict) and {"sensor", "t", "val"} <= part.keys():
+            yield part["sensor"], part["t"], part["val"]
+
+
+def commit_delays_ms(dsn: str, since: datetime) -> list[float]:
+    """For each live reading received after `since`: time from its measurement to the commit of its row, ms, by the server's own commit clock.
+
+    Needs `track_commit_timestamp = on`; recorded readings are left out.
+    """
+    with open_connection(dsn, "audit") as connection, transient_errors("read commit times"):
+        rows = connection.execute(
+            "SELECT 1000 * extract(epoch FROM pg_xact_commit_timestamp(f.xmin) - r.time)::float8"
+            " FROM sidestream.reading r JOIN sidestream.frame f USING (frame_id) WHERE NOT f.recorded"
+            " AND f.received_at >= %s",
+            [since],
+        ).fetchall()
+    return [row[0] for row in rows if row[0] is not None]
+
+
+def twin_figures(
+    dsn: str, since: datetime, quantities: Collection[str]
+) -> list[tuple[tuple[str, str, str], int, float, float]]:
+    """The twin's figures of steps that began at or after `since`: subject, step start in µs UTC, value and sd in SI."""
+    with open_connection(dsn, "audit") as connection, transient_errors("read the twin's figures"):
+        rows = connection.execute(
+            "SELECT subject_kind, subject, quantity, (extract(epoch FROM time) * 1000000)::bigint, value, sd"
+            " FROM sidestream_v.twin_value WHERE time >= %s AND quantity = ANY (%s) AND value IS NOT NULL AND sd IS NOT NULL",
+            [since, list(quantities)],
+        ).fetchall()
+    return [((row[0], row[1], row[2]), row[3], row[4], row[5]) for row in rows]

@@ -1,0 +1,77 @@
+"""A publisher as an edge is one, but under the test's thumb: sends the frames it is given and notes acknowledgements."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from frames import GATEWAY
+from sidestream_contracts.frame import FrameKey
+from sidestream_contracts.messages import Acknowledgement
+from sidestream_contracts.topics import DeviceAddress, hello_topic
+
+
+class FakeEdge:
+    """Connects to a broker on loopback; `acknowledged` holds (epoch, lane, seq) of all that the hub said it has."""
+
+    def __init__(self, port: int, address: DeviceAddress = GATEWAY) -> None:
+        self.address = address
+        self.hello = threading.Event()
+        self._acks: list[Acknowledgement] = []
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"fake-{address.device}", protocol=mqtt.MQTTv5)
+        self._client.on_connect = self._on_connect
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port, clean_start=True)
+        self._client.loop_start()
+        wait_for(self._client.is_connected)
+
+    def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
+        client.subscribe([(self.address.topic("ack"), 0), (hello_topic(self.address.hub), 0)])
+
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        if message.topic.endswith("/hello"):
+            self.hello.set()
+        else:
+            self._acks.append(Acknowledgement.model_validate_json(message.payload))
+
+    @property
+    def acknowledged(self) -> set[tuple[str, str, int]]:
+        found = set()
+        for ack in list(self._acks):
+            ranges = [(1, ack.upto), *ack.also]
+            found |= {(ack.epoch, ack.lane, n) for low, high in ranges for n in range(low, high + 1)}
+        return found
+
+    def send(self, key: FrameKey | None, payload: bytes, channel: str = "readings", topic: str | None = None) -> None:
+        properties = Properties(PacketTypes.PUBLISH)
+        if key:
+            properties.UserProperty = key.properties()
+        info = self._client.publish(topic or self.address.topic(channel), payload, qos=1, properties=properties)
+        info.wait_for_publish(5)
+
+    def send_until_acknowledged(self, frames: list[tuple[FrameKey, bytes]], within_s: float = 20) -> None:
+        """Sends again whatever is not acknowledged, as an edge does."""
+        deadline = time.monotonic() + within_s
+        while left := [f for f in frames if (f[0].epoch, f[0].lane, f[0].seq) not in self.acknowledged]:
+            assert time.monotonic() < deadline, f"{len(left)} frames are not acknowledged"
+            for key, payload in left:
+                self.send(key, payload)
+            time.sleep(0.3)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def wait_for(condition: Any, within_s: float = 10) -> None:
+    """Returns when `condition()` holds; fails with a deadline otherwise."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
