@@ -1,0 +1,123 @@
+"""Gateways: whether they are there, what they send, and what still waits in their outboxes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidestream_dashboards import look
+from sidestream_dashboards.model import Panel
+
+DEVICES_SQL: Final = """
+SELECT d.name, d.device, p.name AS party, d.state, d.received_at AS status_at, d.last_frame_at,
+    d.frames_last_hour / 60.0 AS frames_per_minute, COALESCE(d.open_quarantine, 0) AS open_quarantine,
+    o.frames AS outbox_frames, extract(epoch FROM d.received_at - o.oldest_at) AS outbox_age_s,
+    (d.body ->> 'parked')::bigint AS parked,
+    (
+        SELECT string_agg((x ->> 'id') || ': ' || (x ->> 'state') || COALESCE(', ' || (x ->> 'error'), ''), '; ')
+        FROM jsonb_array_elements(d.body -> 'drivers') x WHERE x ->> 'state' IN ('failed', 'hung')
+    ) AS broken_drivers,
+    d.body ->> 'agent' AS agent
+FROM sidestream_v.device d
+LEFT JOIN sidestream_v.party p ON p.id = d.party
+LEFT JOIN LATERAL (
+    SELECT sum((x ->> 'frames')::bigint) AS frames, min((x ->> 'oldest_at')::timestamptz) AS oldest_at
+    FROM jsonb_array_elements(d.body -> 'outbox') x
+) o ON true
+WHERE d.device IN ($device)
+ORDER BY d.state = 'online', d.name
+"""
+
+FRAMES_SQL: Final = """
+SELECT name AS device, frames_last_hour / 60.0 AS frames_per_minute FROM sidestream_v.device
+WHERE device IN ($device) ORDER BY name
+"""
+
+OUTBOX_SQL: Final = """
+SELECT d.name || ', lane ' || (x ->> 'lane') AS lane, (x ->> 'frames')::bigint AS frames
+FROM sidestream_v.device d
+CROSS JOIN LATERAL jsonb_array_elements(d.body -> 'outbox') x
+WHERE d.device IN ($device)
+ORDER BY 2 DESC, 1
+"""
+
+READINGS_SQL: Final = """
+WITH counted AS (
+    SELECT date_bin(GREATEST($__interval_ms * interval '1 ms', interval '1 minute'), r.bucket, timestamptz 'epoch') AS time,
+        s.device, sum(r.n + r.bad) AS readings
+    FROM sidestream_v.rollup_1m r
+    JOIN sidestream_v.sensor s ON s.sensor_id = r.sensor_id
+    WHERE s.device IN ($device) AND $__timeFilter(r.bucket) AND r.bucket < date_trunc('minute', now())
+    GROUP BY 1, 2
+)
+SELECT c.time, d.name AS metric, c.readings / GREATEST($__interval_ms / 60000.0, 1) AS value
+FROM counted c
+JOIN sidestream_v.device d ON d.device = c.device
+ORDER BY 1, 2
+"""
+
+DEVICES: Final = Panel(
+    kind="table",
+    title="Devices",
+    description="Each gateway as its own status message told it, and what the hub has from it. Outbox: frames written on the "
+    "gateway's disk that the hub had not acknowledged when it last reported, and the age of the oldest then; counts from "
+    "the gateway, no older than 'Status of'. Parked: frames that the broker would not carry.",
+    sql=DEVICES_SQL,
+    width=24,
+    height=7,
+    fields=(
+        look.text("name", "Device", 200),
+        look.coloured("state", "State", look.DEVICE_STATE),
+        look.moment("status_at", "Status of", ago=True),
+        look.moment("last_frame_at", "Last frame (last hour)", ago=True),
+        look.number("frames_per_minute", "Frames", look.PER_MINUTE, 1),
+        look.number("outbox_frames", "Outbox, frames", look.NUMBER, 0),
+        look.number("outbox_age_s", "Oldest in outbox", look.SECONDS, 0),
+        look.number("parked", "Parked", look.NUMBER, 0),
+        look.number("open_quarantine", "Open quarantine, readings", look.NUMBER, 0),
+        look.text("broken_drivers", "Broken drivers", 260),
+        look.text("party", "Party"),
+        look.text("device", "Id"),
+        look.text("agent", "Agent"),
+    ),
+)
+
+FRAMES: Final = Panel(
+    kind="bargauge",
+    title="Frames per minute, mean of the last hour",
+    description="Frames committed from each device in the last hour, divided by 60; an exact count of the ledger, whatever "
+    "time is chosen above.",
+    sql=FRAMES_SQL,
+    width=8,
+    height=8,
+    unit=look.PER_MINUTE,
+    decimals=1,
+    steps=look.NEUTRAL,
+    fields=(look.text("device", "Device"), look.number("frames_per_minute", "Frames", look.PER_MINUTE, 1)),
+)
+
+OUTBOX: Final = Panel(
+    kind="bargauge",
+    title="Waiting in outboxes",
+    description="Frames in each lane of each gateway's outbox that the hub had not acknowledged when the gateway last "
+    "reported; the gateway's own count, as old as its status.",
+    sql=OUTBOX_SQL,
+    width=8,
+    height=8,
+    decimals=0,
+    steps=look.NEUTRAL,
+    empty="No gateway has reported its outbox",
+    fields=(look.text("lane", "Lane"), look.number("frames", "Frames", look.NUMBER, 0)),
+)
+
+READINGS: Final = Panel(
+    kind="timeseries",
+    title="Readings per minute",
+    description="Readings of each device by the minute in which they were measured (usable and bad), whole minutes only; an "
+    "exact count. Scans are not in it.",
+    sql=READINGS_SQL,
+    width=8,
+    height=8,
+    unit=look.PER_MINUTE,
+    decimals=0,
+    empty="No reading of a whole minute in this time",
+)

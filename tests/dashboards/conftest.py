@@ -1,0 +1,100 @@
+"""A database filled by plain SQL with three hours of the example hub, so that every panel has something to show."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sidestream_contracts.hubcheck import load_hub
+from sidestream_store.hub_apply import apply_hub
+
+HUB = Path(str(files("sidestream_simulators") / "hubs" / "kvinesdal_like" / "hub.yaml"))
+
+_READINGS = """
+SELECT sidestream.ensure_partitions(now() - interval '4 hours', now());
+INSERT INTO sidestream.reading
+SELECT t, sensor_id, CASE role WHEN 'supply_temperature' THEN 85 WHEN 'return_temperature' THEN 45 ELSE 10 END
+    + sin(extract(epoch FROM t) / 600), CASE WHEN extract(minute FROM t) = 7 THEN 2 ELSE 0 END, 1
+FROM sidestream.sensor, generate_series(now() - interval '3 hours', now(), interval '30 seconds') t
+WHERE quantity <> 'scan' AND role <> 'other';
+SELECT sidestream.refresh_rollups(array_agg(sensor_id), now() - interval '3 hours', now()) FROM sidestream.sensor;
+INSERT INTO sidestream.latest
+SELECT DISTINCT ON (sensor_id) sensor_id,
+    time - CASE WHEN s.role = 'mass_flow' THEN interval '1 hour' ELSE interval '0' END, r.value, NULL::text, quality, false, now(), frame_id
+FROM sidestream.reading r JOIN sidestream.sensor s USING (sensor_id) ORDER BY sensor_id, time DESC;
+"""
+
+_TWIN = """
+CREATE TEMP TABLE step ON COMMIT DROP AS
+SELECT date_bin('60 s', t, timestamptz 'epoch') AS time
+FROM generate_series(now() - interval '3 hours', now() - interval '2 minutes', interval '60 s') t;
+INSERT INTO sidestream.twin_value
+SELECT 'stream', x.stream, q.quantity, time, 60, q.value + 1e4 * sin(extract(epoch FROM time) / 900), 2e3, 1e4,
+    CASE WHEN extract(minute FROM time) < 10 THEN 'estimated' ELSE 'reconciled' END, 0.98, 2, '["a"]', '[]', now()
+FROM (SELECT DISTINCT stream FROM sidestream.sensor WHERE role = 'volume_flow') x
+CROSS JOIN (VALUES ('heat_flow', 1.2e6), ('register_heat_flow', 1.19e6)) q (quantity, value), step
+WHERE q.quantity = 'heat_flow' OR x.stream LIKE 'fish%' OR x.stream LIKE 'net%';
+INSERT INTO sidestream.twin_value
+SELECT 'stream', stream, 'mass_flow', time, 60, 40, 0.2, 0.4, 'measured', 1, 2, '[]', '[]', now()
+FROM sidestream.sensor, step WHERE role = 'mass_flow';
+INSERT INTO sidestream.twin_value
+SELECT 'node', n.id, 'stock_mass', time, 60, COALESCE(n.max_kg, 9000) * 0.6, 20, 40,
+    CASE WHEN extract(minute FROM time) < 30 THEN 'measured' ELSE 'estimated' END, 1, 2, '[]', '["meter_gap"]', now()
+FROM sidestream.node n, step WHERE n.kind IN ('stock', 'store');
+INSERT INTO sidestream.twin_latest
+SELECT DISTINCT ON (subject_kind, subject, quantity) subject_kind, subject, quantity, time, step_s, value, sd_random,
+    sd_systematic, origin, completeness, inputs, flags, computed_at
+FROM sidestream.twin_value ORDER BY subject_kind, subject, quantity, time DESC;
+INSERT INTO sidestream.agreement_status
+SELECT id, date_trunc('day', now()) - d * interval '1 day', date_trunc('day', now()) + (1 - d) * interval '1 day', 1e11, 5e10, 4.6e10,
+    1e8, 5e8, 'reconciled', 0.97, CASE WHEN id = 'heat-to-fishfarm' THEN 'at_risk' ELSE 'on_track' END, 'below_not_sure', '{}', now()
+FROM sidestream.agreement, generate_series(0, 2) d;
+"""
+
+_LOTS = """
+INSERT INTO sidestream.scan
+SELECT now() - n * interval '1 minute', s.sensor_id, 'SS-BAG-' || n, -60, 0, n > 90, 1
+FROM generate_series(1, 100) n JOIN sidestream.sensor s ON s.id = CASE WHEN n % 2 = 0 THEN 'scan-gate' ELSE 'scan-yard' END;
+INSERT INTO sidestream.lot
+SELECT 'SS-BAG-' || n, CASE WHEN n < 95 THEN 'big-bag' END, CASE WHEN n % 9 = 0 THEN NULL WHEN n % 2 = 0 THEN 'gate' ELSE 'yard' END,
+    now() - n * interval '1 minute', now() - n * interval '30 s', 3, now()
+FROM generate_series(1, 100) n;
+"""
+
+_DEVICES = """
+INSERT INTO sidestream.frame (device_id, epoch, lane, seq, hash, kind, recorded, readings, received_at)
+SELECT device_id, gen_random_uuid(), 'l', 1, '\\x00', 'readings', false, 50, now() - n * interval '20 s'
+FROM sidestream.device, generate_series(1, 100) n;
+INSERT INTO sidestream.device_status
+SELECT device_id, 'online', 'e', now(), now(), jsonb_build_object(
+    'agent', 'sidestream 0.1', 'parked', 1,
+    'outbox', jsonb_build_array(
+        jsonb_build_object('lane', 'live', 'frames', 12, 'oldest_at', now() - interval '40 s'),
+        jsonb_build_object('lane', 'scan', 'frames', 0, 'oldest_at', NULL)),
+    'drivers', jsonb_build_array(jsonb_build_object('id', 'plc', 'state', 'failed', 'error', 'no answer')))
+FROM sidestream.device;
+INSERT INTO sidestream.quarantine
+    (device, reason, hash, detail, sensor, topic, properties, raw, first_at, last_at, count, readings)
+SELECT 'h/smelter/gw-smelter', CASE WHEN n % 2 = 0 THEN 'unknown_sensor' ELSE 'not_a_number' END, 'h' || n, 'sentence', NULL, 't', '[]',
+    '\\xff00', now() - n * interval '5 minutes', now() - n * interval '4 minutes', 2, 3
+FROM generate_series(1, 12) n;
+"""
+
+
+@pytest.fixture
+def applied(database: str) -> str:
+    """The example hub, without any data."""
+    apply_hub(database, load_hub(HUB), HUB.parent)
+    return database
+
+
+@pytest.fixture
+def filled(applied: str) -> str:
+    """The example hub with three hours of readings, twin values, scans, devices and quarantine."""
+    with psycopg.connect(applied) as connection:
+        for part in (_READINGS, _TWIN, _LOTS, _DEVICES):
+            connection.execute(part)
+    return applied
