@@ -49,14 +49,11 @@ def thaw(stack: Stack) -> None:
 
 def counted(stack: Stack) -> Count:
     """The edge's journal against the database, for the epochs that the journal has."""
-    from sidestream_edge.outbox import read_journal
+    from sidestream_edge.outbox import journal_epochs, read_journal
     from sidestream_store import audit
 
-    epochs: set[str] = set()
-    sent: list[Measurement] = []
-    for epoch, payload in read_journal(stack.layout.outbox):
-        epochs.add(epoch)
-        sent.extend(_measurements(payload))
+    epochs = journal_epochs(stack.layout.outbox)
+    sent = [m for payload in read_journal(stack.layout.outbox) for m in _measurements(payload)]
     quarantine = audit.quarantined(stack.dsn, epochs)
     return count(sent, audit.committed(stack.dsn, epochs).measurements, quarantine.measurements, quarantine.uncounted)
 

@@ -1,0 +1,21 @@
+"""The durable outbox: what has been measured stays here until the hub says that it is committed."""
+
+from __future__ import annotations
+
+from sidestream_edge.outbox.glance import journal_epochs, waiting_frames
+from sidestream_edge.outbox.journal import read_journal
+from sidestream_edge.outbox.lock import OutboxLock
+from sidestream_edge.outbox.store import Backlog, Draft, Outbox, OutboxCorruptError, Place, Stored
+
+__all__ = [
+    "Backlog",
+    "Draft",
+    "Outbox",
+    "OutboxCorruptError",
+    "OutboxLock",
+    "Place",
+    "Stored",
+    "journal_epochs",
+    "read_journal",
+    "waiting_frames",
+]

@@ -1,0 +1,41 @@
+"""One agent per outbox: a second one would send the same frames and delete what the first still needs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sidestream_contracts.errors import ConfigurationError
+
+
+class OutboxLock:
+    """Held from `with` to its end, or until the process dies; ConfigurationError if another agent holds it."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._path = outbox.with_name(outbox.name + ".lock")
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(fd, 20).decode(errors="replace").strip() or "unknown"
+            os.close(fd)
+            raise ConfigurationError(
+                f"The outbox lock {self._path} is held by another edge agent (process {holder}). Stop that one, or name"
+                " another outbox.path in edge.yaml."
+            ) from error
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
+        self._fd = fd
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)

@@ -1,0 +1,309 @@
+"""The outbox: frames with gap-free keys, drivers' cursors, and what the broker would not carry.
+
+Guarantees: what `append` returned from is on the disk (WAL, synchronous=FULL) together with its cursors; `seq` runs from
+1 without a gap in each epoch and lane; only what the hub acknowledged is deleted. The object may be used by several
+threads. Raises TransientError when the disk is full or away (nothing changed, try again) and OutboxCorruptError when the
+file has become unreadable.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from sidestream_contracts.errors import SidestreamError, TransientError
+from sidestream_contracts.frame import LANES, FrameKey, Lane, ParkedFrame, encode, payload_hash
+from sidestream_contracts.messages import Acknowledgement, LaneStatus
+from sidestream_edge.outbox.schema import now_text, open_file
+
+MessageChannel = Literal["readings", "scans"]
+LimitSource = Literal["announced", "learnt"]
+_Row = tuple[Lane, int, int, MessageChannel, bytes, str, str]
+
+ROW_BYTES = 200
+"""What a frame costs beside its payload: key, hash, time, index."""
+
+SHARE: dict[Lane, float] = {"scan": float("inf"), "live": 1.0, "bulk": 0.8}
+"""Part of the outbox up to which a lane may fill it: bulk is refused first, then live, scans never."""
+
+
+class OutboxCorruptError(SidestreamError):
+    """The outbox file became unreadable while in use; at the next start it is moved aside and named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A frame that has no key yet."""
+
+    lane: Lane
+    channel: MessageChannel
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a frame stands in its lane: older epochs first, then by seq."""
+
+    epoch_id: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A frame in the outbox with its key."""
+
+    place: Place
+    key: FrameKey
+    channel: MessageChannel
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Frames and bytes that wait in one lane."""
+
+    frames: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    epoch: str
+    prev: str | None
+
+
+class Outbox:
+    """One agent's outbox, opened for one run: a new random epoch is on the disk before the constructor returns."""
+
+    def __init__(self, path: Path, *, max_bytes: int = 1 << 30, journal: bool = False) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._journal = journal
+        self._lock = threading.RLock()
+        self._db, self.set_aside = open_file(path)
+        with self._transaction():
+            self._start_epoch()
+        self._assigned: dict[tuple[int, str], int] = {
+            (epoch, lane): last
+            for epoch, lane, last in self._db.execute("SELECT epoch_id, lane, last_seq FROM assigned")
+        }
+        self._backlog: dict[Lane, Backlog] = dict.fromkeys(LANES, Backlog())
+        for lane, frames, size in self._db.execute(
+            "SELECT lane, count(*), sum(length(payload)) FROM frame GROUP BY lane"
+        ):
+            self._backlog[lane] = Backlog(frames, size + frames * ROW_BYTES)
+        self.parked, parked_bytes = self._db.execute(
+            "SELECT count(*), coalesce(sum(length(payload)), 0) FROM parked"
+        ).fetchone()
+        self._parked_bytes = int(parked_bytes)
+        self._packet_limits: dict[LimitSource, int] = dict(self._read("SELECT source, bytes FROM packet_limit"))
+
+    def _start_epoch(self) -> None:
+        last = self._db.execute("SELECT epoch FROM epoch ORDER BY id DESC LIMIT 1").fetchone()
+        self._db.execute("DELETE FROM epoch WHERE id NOT IN (SELECT epoch_id FROM frame)")
+        self._db.execute("DELETE FROM assigned WHERE epoch_id NOT IN (SELECT id FROM epoch)")
+        self.epoch = secrets.token_hex(16)
+        self.previous_epoch: str | None = last[0] if last else None
+        self._epoch_id = self._db.execute(
+            "INSERT INTO epoch (epoch, prev, started_at) VALUES (?, ?, ?) RETURNING id",
+            (self.epoch, self.previous_epoch, now_text()),
+        ).fetchone()[0]
+        self._epochs = {
+            n: _Epoch(epoch, prev) for n, epoch, prev in self._db.execute("SELECT id, epoch, prev FROM epoch")
+        }
+
+    def append(self, drafts: Sequence[Draft], cursors: dict[str, str] | None = None) -> None:
+        """Frames and cursors are durable, all or none, when this returns."""
+        with self._lock:
+            last = {lane: self._assigned.get((self._epoch_id, lane), 0) for lane in {draft.lane for draft in drafts}}
+            rows, stored_at = [], now_text()
+            for draft in drafts:
+                last[draft.lane] += 1
+                digest = payload_hash(draft.payload)
+                rows.append(
+                    (draft.lane, self._epoch_id, last[draft.lane], draft.channel, draft.payload, digest, stored_at)
+                )
+            with self._transaction():
+                self._insert(rows, last, cursors or {})
+            self._assigned.update({(self._epoch_id, lane): seq for lane, seq in last.items()})
+            for draft in drafts:
+                self._count(draft.lane, 1, len(draft.payload))
+
+    def _insert(self, rows: list[_Row], last: dict[Lane, int], cursors: dict[str, str]) -> None:
+        insert = self._db.executemany
+        insert("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        if self._journal:
+            insert(
+                "INSERT INTO journal (epoch, lane, seq, channel, payload) VALUES (?, ?, ?, ?, ?)",
+                [(self.epoch, lane, seq, channel, payload) for lane, _, seq, channel, payload, _, _ in rows],
+            )
+        insert(
+            "INSERT OR REPLACE INTO assigned VALUES (?, ?, ?)", [(self._epoch_id, lane, n) for lane, n in last.items()]
+        )
+        insert("INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(cursors.items()))
+
+    def cursor(self, driver: str) -> str | None:
+        """How far `driver` had come with what is stored; None before its first batch."""
+        rows = self._read("SELECT value FROM cursor WHERE driver = ?", driver)
+        return rows[0][0] if rows else None
+
+    def waiting(self, lane: Lane, after: Place | None, limit: int) -> list[Stored]:
+        """The oldest frames of `lane` behind `after`, at most `limit`."""
+        start = after or Place(0, 0)
+        rows = self._read(
+            "SELECT epoch_id, seq, channel, payload, hash FROM frame WHERE lane = ? AND (epoch_id, seq) > (?, ?)"
+            " ORDER BY epoch_id, seq LIMIT ?",
+            lane, start.epoch_id, start.seq, limit,
+        )  # fmt: skip
+        return [self._stored(lane, row) for row in rows]
+
+    def get(self, lane: Lane, place: Place) -> Stored | None:
+        """The frame at `place`; None once it was acknowledged."""
+        rows = self._read(
+            "SELECT epoch_id, seq, channel, payload, hash FROM frame WHERE lane = ? AND epoch_id = ? AND seq = ?",
+            lane, place.epoch_id, place.seq,
+        )  # fmt: skip
+        return self._stored(lane, rows[0]) if rows else None
+
+    def _stored(self, lane: Lane, row: tuple[int, int, MessageChannel, bytes, str]) -> Stored:
+        epoch_id, seq, channel, payload, digest = row
+        epoch = self._epochs[epoch_id]
+        return Stored(Place(epoch_id, seq), FrameKey(epoch.epoch, lane, seq, digest, epoch.prev), channel, payload)
+
+    def acknowledge(self, ack: Acknowledgement, sent: Collection[Place] = ()) -> list[Place] | None:
+        """Deletes what `ack` covers and returns where it stood; None when the acknowledgement must be ignored.
+
+        Ignored are an epoch that this outbox does not hold, and anything above the highest seq ever given out in the
+        current epoch: the hub then means another gateway with our identity. In an earlier epoch such an acknowledgement
+        says that this gateway was restored from an old image and that the hub remembers more of it than we do; then only
+        frames in `sent` (this run has sent them) are deleted, so that nothing is ever deleted unsent.
+        """
+        epoch_id = next((n for n, epoch in self._epochs.items() if epoch.epoch == ack.epoch), None)
+        if epoch_id is None:
+            return None
+        ranges = [(1, ack.upto), *ack.also]
+        beyond = max(high for _, high in ranges) > self._assigned.get((epoch_id, ack.lane), 0)
+        if beyond and epoch_id == self._epoch_id:
+            return None
+        if beyond:
+            mine = [place.seq for place in sent if place.epoch_id == epoch_id]
+            ranges = [(seq, seq) for seq in mine if any(low <= seq <= high for low, high in ranges)]
+        return self._delete(ack.lane, epoch_id, ranges)
+
+    def _delete(self, lane: Lane, epoch_id: int, ranges: list[tuple[int, int]]) -> list[Place]:
+        gone: list[tuple[int, int]] = []
+        with self._transaction():
+            for low, high in ranges:
+                gone += self._db.execute(
+                    "DELETE FROM frame WHERE lane = ? AND epoch_id = ? AND seq BETWEEN ? AND ? RETURNING seq, length(payload)",
+                    (lane, epoch_id, low, high),
+                ).fetchall()
+        with self._lock:
+            for _, size in gone:
+                self._count(lane, -1, -size)
+        return [Place(epoch_id, seq) for seq, _ in gone]
+
+    def park(self, stored: Stored, limit_bytes: int, reason: str) -> Stored:
+        """The stand-in that now waits under the same key, while the frame itself is kept apart on the edge."""
+        key = stored.key
+        stand_in = encode(ParkedFrame(reason=reason, bytes=len(stored.payload), limit=limit_bytes, hash=key.hash))
+        with self._transaction():
+            kept = self._db.execute(
+                "INSERT OR IGNORE INTO parked VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (key.epoch, key.lane, key.seq, stored.channel, stored.payload, key.hash, reason, now_text()),
+            ).rowcount
+            self._db.execute(
+                "UPDATE frame SET payload = ?, hash = ? WHERE lane = ? AND epoch_id = ? AND seq = ?",
+                (stand_in, payload_hash(stand_in), key.lane, stored.place.epoch_id, stored.place.seq),
+            )
+        with self._lock:
+            self.parked += kept
+            self._parked_bytes += kept * len(stored.payload)
+            self._count(key.lane, 0, len(stand_in) - len(stored.payload))
+        new_key = FrameKey(key.epoch, key.lane, key.seq, payload_hash(stand_in), key.previous_epoch)
+        return Stored(stored.place, new_key, stored.channel, stand_in)
+
+    @property
+    def packet_limit(self) -> int | None:
+        """The broker's maximum packet size in bytes as far as known, also from an earlier run."""
+        return min(self._packet_limits.values(), default=None)
+
+    def remember_packet_limit(self, source: LimitSource, limit_bytes: int | None) -> None:
+        """Keeps the limit that the broker announced, or that was learnt from what it would not carry."""
+        if self._packet_limits.get(source) == limit_bytes:
+            return
+        with self._transaction():
+            self._db.execute("DELETE FROM packet_limit WHERE source = ?", (source,))
+            if limit_bytes is not None:
+                self._db.execute("INSERT INTO packet_limit VALUES (?, ?)", (source, limit_bytes))
+        self._packet_limits = dict(self._read("SELECT source, bytes FROM packet_limit"))
+
+    def accepts(self, lane: Lane) -> bool:
+        """Whether `lane` may still grow; see SHARE for who is refused first."""
+        return self.size_bytes < self._max_bytes * SHARE[lane]
+
+    @property
+    def size_bytes(self) -> int:
+        """What waits and what is parked, in bytes; the journal is not counted."""
+        with self._lock:
+            return sum(b.size_bytes for b in self._backlog.values()) + self._parked_bytes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the hub has acknowledged everything."""
+        with self._lock:
+            return not any(b.frames for b in self._backlog.values())
+
+    def lanes(self) -> list[LaneStatus]:
+        """What waits in each lane, for the status."""
+        found = []
+        for lane in LANES:
+            rows = self._read("SELECT stored_at FROM frame WHERE lane = ? ORDER BY epoch_id, seq LIMIT 1", lane)
+            oldest_at = datetime.fromisoformat(rows[0][0]) if rows else None
+            found.append(LaneStatus(lane=lane, frames=self._backlog[lane].frames, oldest_at=oldest_at))
+        return found
+
+    def close(self) -> None:
+        """Ends the use of the file; what is stored stays."""
+        with self._lock:
+            self._db.close()
+
+    def _count(self, lane: Lane, frames: int, size: int) -> None:
+        old = self._backlog[lane]
+        self._backlog[lane] = Backlog(old.frames + frames, old.size_bytes + size + frames * ROW_BYTES)
+
+    def _read(self, sql: str, *values: object) -> list[Any]:
+        with self._lock, self._explained():
+            return self._db.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise TransientError(
+                f"The outbox {self._path} can't be used now: {error}. Readings are held in memory meanwhile;"
+                " free space on its disk."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise OutboxCorruptError(
+                f"The outbox {self._path} is damaged: {error}. It is moved aside at the next start."
+            ) from error

@@ -1,0 +1,84 @@
+"""The command line as a user meets it: help that teaches, sentences instead of tracebacks, exit codes that mean something."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sidestream_simulators.hubs import example_hub
+
+COMMANDS = [
+    "hub check", "hub apply", "db migrate", "edge check", "edge run", "ingest run", "twin update", "flows run", "web run",
+    "dashboards write", "dashboards check", "schemas write", "where", "simulate", "replay", "demo",
+]  # fmt: skip
+
+
+def sidestream(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sidestream_app", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **env},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_that_says_what_it_does(command):
+    done = sidestream(*command.split(), "--help")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) > 200
+
+
+def test_a_well_formed_hub_is_summed_up_and_its_figures_called_synthetic():
+    done = sidestream("hub", "check", str(example_hub().hub_path))
+    assert done.returncode == 0
+    assert "synthetic" in done.stdout
+
+
+def test_a_wrong_hub_gives_exit_code_2_with_file_line_and_nearest_id(tmp_path: Path):
+    text = example_hub().hub_path.read_text()
+    wrong = tmp_path / "hub.yaml"
+    wrong.write_text(text.replace("party: smelter", "party: smeltr", 1))
+    line = wrong.read_text().splitlines().index(next(x for x in wrong.read_text().splitlines() if "smeltr" in x)) + 1
+    done = sidestream("hub", "check", str(wrong))
+    assert done.returncode == 2
+    assert f"{wrong}:{line}:" in done.stderr
+    assert "did you mean 'smelter'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_file_is_a_sentence():
+    done = sidestream("hub", "check", "/nowhere/hub.yaml")
+    assert done.returncode == 2
+    assert done.stderr.strip() == "sidestream: /nowhere/hub.yaml: can't be read: No such file or directory."
+
+
+def test_json_is_one_object_on_stdout():
+    done = sidestream("hub", "check", str(example_hub("minimal").hub_path), "--json")
+    assert json.loads(done.stdout)["ok"] is True
+
+
+def test_a_database_that_is_away_gives_exit_code_3():
+    done = sidestream("db", "migrate", "--dsn", "postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+
+
+def test_an_option_that_makes_no_sense_gives_exit_code_2():
+    assert sidestream("demo", "--for", "soon").returncode == 2
+    assert sidestream("demo", "--for", "60s", "--kill", "moon").returncode == 2
+    assert sidestream("demo", "--kill", "edge").returncode == 2
+
+
+def test_where_needs_to_know_which_database():
+    done = sidestream("where", "SS-BAG-1")
+    assert done.returncode == 2
+    assert "--dsn" in done.stderr
