@@ -6,27 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sidestream_contracts import yamlfile
 from sidestream_contracts.ids import Id
+from sidestream_contracts.part import FilePart
 from sidestream_contracts.topics import DeviceAddress
 from sidestream_contracts.yamlfile import Problem
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 RegisterType = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
 WORDS = {"int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "float64": 4}
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Broker(_Part):
+class Broker(FilePart):
     """The MQTT broker of the hub."""
 
-    host: str
+    host: Host
     port: Port = 1883
     username: str | None = None
     password: str | None = None
@@ -36,7 +34,7 @@ class Broker(_Part):
     keepalive_s: Annotated[int, Field(ge=1, le=3600)] = 15
 
 
-class Outbox(_Part):
+class Outbox(FilePart):
     """Where frames wait until the hub has committed them."""
 
     path: str = Field(default="outbox.sqlite", description="relative to edge.yaml")
@@ -44,14 +42,14 @@ class Outbox(_Part):
     journal: bool = Field(default=False, description="keep a copy of every frame for counting (tests, demo)")
 
 
-class Framing(_Part):
+class Framing(FilePart):
     """When readings become a frame: whichever limit is reached first."""
 
     max_readings: Annotated[int, Field(ge=1, le=10_000)] = 100
     max_wait_s: Positive = 0.2
 
 
-class ModbusRegister(_Part):
+class ModbusRegister(FilePart):
     """One value in a Modbus device; `value = raw * scale + offset`."""
 
     id: Id
@@ -65,7 +63,7 @@ class ModbusRegister(_Part):
     quantity: str | None = Field(default=None, description="announced to the hub")
 
 
-class _Driver(_Part):
+class _Driver(FilePart):
     id: Id
 
 
@@ -73,7 +71,7 @@ class ModbusDriver(_Driver):
     """Polls a Modbus TCP device."""
 
     type: Literal["modbus"]
-    host: str
+    host: Host
     port: Port = 502
     unit_id: Annotated[int, Field(ge=0, le=255)] = 1
     period_s: Positive = 1.0
@@ -90,7 +88,7 @@ class ScannerDriver(_Driver):
     timeout_s: Positive = 3.0
 
 
-class RecordedColumn(_Part):
+class RecordedColumn(FilePart):
     """A column of numbers that is one sensor's readings."""
 
     id: Id
@@ -99,7 +97,7 @@ class RecordedColumn(_Part):
     quantity: str | None = None
 
 
-class RecordedScans(_Part):
+class RecordedScans(FilePart):
     """Columns of codes (and signal strength) that are one reader's scans."""
 
     id: Id
@@ -115,14 +113,14 @@ class RecordedDriver(_Driver):
     time_column: str
     time_format: Literal["iso8601", "epoch_ms", "epoch_s"] = "iso8601"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    sensors: list[RecordedColumn] = []
+    sensors: list[RecordedColumn] = Field(default=[])
     scans: RecordedScans | None = None
 
 
 Driver = Annotated[ModbusDriver | ScannerDriver | RecordedDriver, Field(discriminator="type")]
 
 
-class EdgeFile(_Part):
+class EdgeFile(FilePart):
     """The whole of `edge.yaml`, version 1."""
 
     version: Literal[1]

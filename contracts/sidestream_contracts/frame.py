@@ -34,9 +34,9 @@ class Quality(IntEnum):
     BAD = 2
 
 
-Count = Annotated[int, Field(ge=0)]
-Micros = Annotated[int, Field(description="µs since 1970-01-01 UTC, of the measurement itself")]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+Micros = Annotated[int, Field(strict=True, description="µs since 1970-01-01 UTC, of the measurement itself")]
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 
 class _Columns(BaseModel):
@@ -65,7 +65,7 @@ class ReadingsFrame(_Columns):
     """Numbers measured by sensors of one device; `null` where the sensor gave none. Units are in `hub.yaml`."""
 
     kind: Literal["readings"] = "readings"
-    val: list[Finite | None]
+    val: list[Annotated[Finite, Field(json_schema_extra={"minimum": -1e30, "maximum": 1e30})] | None]
 
 
 class ScansFrame(_Columns):
@@ -73,7 +73,9 @@ class ScansFrame(_Columns):
 
     kind: Literal["scans"] = "scans"
     val: list[Annotated[str, Field(min_length=1, max_length=512)]]
-    rssi: list[Finite | None] | None = Field(default=None, description="dBm, where the reader tells it")
+    rssi: list[Annotated[Finite, Field(json_schema_extra={"minimum": -200, "maximum": 50})] | None] | None = Field(
+        default=None, description="dBm, where the reader tells it"
+    )
 
 
 class ParkedFrame(BaseModel):

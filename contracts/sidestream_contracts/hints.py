@@ -24,4 +24,4 @@ def decode_hint(parts: list[bytes]) -> list[str]:
         sensors = json.loads(body)["sensors"] if topic == TOPIC else []
     except (ValueError, KeyError, TypeError):
         return []
-    return [sensor for sensor in sensors if isinstance(sensor, str)]
+    return [sensor for sensor in sensors if isinstance(sensor, str)] if isinstance(sensors, list) else []

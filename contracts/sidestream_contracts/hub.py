@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from sidestream_contracts.ids import Id
+from sidestream_contracts.part import FilePart
 
 Phase = Literal["solid", "sludge", "liquid", "gas", "steam", "water", "heat", "item", "electricity"]
 NodeKind = Literal["process", "stock", "store", "exchanger", "junction", "border"]
@@ -35,11 +36,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Hub(_Part):
+class Hub(FilePart):
     """The hub itself; `synthetic` marks every figure of it as made up, wherever it is shown."""
 
     id: Id
@@ -51,14 +48,14 @@ class Hub(_Part):
     early_s: int = Field(default=300, ge=1, description="how far ahead of the hub's clock a live reading may be, s")
 
 
-class Party(_Part):
+class Party(FilePart):
     """A company or body in the hub."""
 
     id: Id
     name: str
 
 
-class Material(_Part):
+class Material(FilePart):
     """One entry of the hub's catalogue: one canonical id, whatever each party calls it."""
 
     id: Id
@@ -68,7 +65,7 @@ class Material(_Part):
     aliases: dict[Id, str] = Field(default={}, description="what a party calls it: party id → name")
 
 
-class Mass(_Part):
+class Mass(FilePart):
     """A known mass at a time, e.g. a counted stock."""
 
     mass_kg: NotNegative
@@ -76,7 +73,7 @@ class Mass(_Part):
     at: AwareDatetime
 
 
-class Node(_Part):
+class Node(FilePart):
     """A place in the graph that belongs to one party; a stock or store holds something."""
 
     id: Id
@@ -89,14 +86,14 @@ class Node(_Part):
     start: Mass | None = Field(default=None, description="a stock's mass when Sidestream began to follow it")
 
 
-class Stage(_Part):
+class Stage(FilePart):
     """From `since` on the exchange is in this state."""
 
     state: Lifecycle
     since: date
 
 
-class Stream(_Part):
+class Stream(FilePart):
     """An edge of the graph: something flows from one node to another. Only a `live` one counts as flowing."""
 
     id: Id
@@ -109,7 +106,7 @@ class Stream(_Part):
     pressure_kpa: Positive = Field(default=600.0, description="absolute pressure of a water stream, kPa")
 
 
-class Accuracy(_Part):
+class Accuracy(FilePart):
     """What a meter may err: `limit` is the class limit (systematic, sd = limit/√3), `random` a standard deviation."""
 
     limit_pct: NotNegative = Field(default=0, description="% of the value")
@@ -119,7 +116,7 @@ class Accuracy(_Part):
     source: str | None = Field(default=None, description="where this is known from, e.g. EN 1434 class 2")
 
 
-class Sensor(_Part):
+class Sensor(FilePart):
     """A measuring point: what it measures, of which stream or at which node, in which unit, how well."""
 
     id: Id
@@ -135,7 +132,7 @@ class Sensor(_Part):
     period_s: Positive | None = Field(default=None, description="expected time between readings, s")
 
 
-class Device(_Part):
+class Device(FilePart):
     """A publishing agent and whose it is."""
 
     id: Id
@@ -143,7 +140,7 @@ class Device(_Part):
     name: str
 
 
-class LotType(_Part):
+class LotType(FilePart):
     """Tagged things whose code begins with `prefix`: big bags, pallets, containers."""
 
     id: Id
@@ -154,7 +151,7 @@ class LotType(_Part):
     sd_kg: NotNegative = Field(description="standard deviation of one lot's mass")
 
 
-class TagFile(_Part):
+class TagFile(FilePart):
     """A CSV that says at which node each fixed tag is mounted; `place_prefix` + value of the column is the node's id."""
 
     file: str = Field(description="path, relative to hub.yaml")
@@ -163,7 +160,7 @@ class TagFile(_Part):
     place_prefix: str = ""
 
 
-class Agreement(_Part):
+class Agreement(FilePart):
     """What two parties agreed: how much of a stream per calendar period, within which tolerance."""
 
     id: Id
@@ -180,7 +177,7 @@ class Agreement(_Part):
     disclosure: Disclosure = "private"
 
 
-class BenefitFactor(_Part):
+class BenefitFactor(FilePart):
     """A factor that turns an amount into a benefit, with its source."""
 
     id: Id
@@ -189,18 +186,18 @@ class BenefitFactor(_Part):
     source: str
 
 
-class HubFile(_Part):
+class HubFile(FilePart):
     """The whole of `hub.yaml`, version 1."""
 
     version: Literal[1]
     hub: Hub
     parties: list[Party] = Field(min_length=1)
-    materials: list[Material] = []
-    devices: list[Device] = []
-    nodes: list[Node] = []
-    streams: list[Stream] = []
-    sensors: list[Sensor] = []
-    lots: list[LotType] = []
+    materials: list[Material] = Field(default=[])
+    devices: list[Device] = Field(default=[])
+    nodes: list[Node] = Field(default=[])
+    streams: list[Stream] = Field(default=[])
+    sensors: list[Sensor] = Field(default=[])
+    lots: list[LotType] = Field(default=[])
     tags: TagFile | None = None
-    agreements: list[Agreement] = []
-    benefit_factors: list[BenefitFactor] = []
+    agreements: list[Agreement] = Field(default=[])
+    benefit_factors: list[BenefitFactor] = Field(default=[])

@@ -47,6 +47,7 @@ def check_hub(hub: HubFile) -> Iterator[Problem]:
         _check_zone,
         _check_unique_ids,
         _check_references,
+        _check_aliases,
         _check_quantities,
         _check_roles,
         _check_stocks,
@@ -100,6 +101,15 @@ def _check_references(hub: HubFile) -> Iterator[Problem]:
             value = getattr(item, field)
             if value is not None and value not in known:
                 yield Problem((name, n, field), f"{name}.{n}.{field}: {unknown(what, value, known)}")
+
+
+def _check_aliases(hub: HubFile) -> Iterator[Problem]:
+    parties = _ids(hub.parties)
+    for n, material in enumerate(hub.materials):
+        for party in material.aliases:
+            if party not in parties:
+                where = f"materials.{n}.aliases.{party}"
+                yield Problem(("materials", n, "aliases", party), f"{where}: {unknown('party', party, parties)}")
 
 
 def unknown(what: str, value: str, known: Iterable[str]) -> str:

@@ -12,12 +12,17 @@ from sidestream_contracts.ids import Id
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Message(BaseModel):
+class _Part(BaseModel):
+    """Unknown fields are kept, for a newer sender may say more."""
+
     model_config = ConfigDict(extra="allow")
+
+
+class _Message(_Part):
     v: Literal[1] = 1
 
 
-class AnnouncedSensor(_Message):
+class AnnouncedSensor(_Part):
     """A sensor as the edge knows it; enough for the hub to offer a ready snippet for `hub.yaml`."""
 
     id: Id
@@ -26,7 +31,7 @@ class AnnouncedSensor(_Message):
     quantity: str | None = None
 
 
-class DriverStatus(_Message):
+class DriverStatus(_Part):
     """How one driver of an agent is doing."""
 
     id: Id
@@ -37,7 +42,7 @@ class DriverStatus(_Message):
     error: str | None = None
 
 
-class LaneStatus(_Message):
+class LaneStatus(_Part):
     """What still waits in one lane of the outbox."""
 
     lane: Lane

@@ -7,32 +7,25 @@ replaced from the environment, so that no secret and no port need stand in the f
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from sidestream_contracts.errors import ConfigurationError
-from sidestream_contracts.ids import ID_PATTERN, nearest
+from sidestream_contracts.explain import explain, stray_truths
+from sidestream_contracts.yamlnodes import Plainer, Problem
 
-Where = tuple[str | int, ...]
+__all__ = ["Problem", "load"]
+
 Model = TypeVar("Model", bound=BaseModel)
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake: the place inside the document and a sentence that says what is wrong and what is allowed."""
-
-    where: Where
-    message: str
+MAX_DEPTH = 50
+"""Deepest nesting that is read; what Sidestream reads is six deep."""
 
 
 def load(
@@ -42,125 +35,64 @@ def load(
     env: Mapping[str, str] | None = None,
 ) -> Model:
     """The file as a `model` that also passes `further`; ConfigurationError listing every mistake as `file:line: …`."""
-    document = _read(path)
-    problems: list[Problem] = []
-    plain = _plain(document, os.environ if env is None else env, (), problems)
+    plainer = Plainer(os.environ if env is None else env)
+    plain = plainer.plain(_read(path))
+    problems = plainer.problems
     loaded: Model | None = None
     if not problems:
         try:
             loaded = model.model_validate(plain)
         except ValidationError as error:
-            problems = [_explain(detail, model) for detail in error.errors()]
+            problems = [explain(detail, model, plain) for detail in error.errors()]
         else:
-            problems = list(further(loaded))
+            problems = list(stray_truths(plain, model)) or list(further(loaded))
     if problems or loaded is None:
-        lines = sorted({(_line(document, p.where), p.message) for p in problems})
+        lines = sorted({(plainer.line(p.where), p.message) for p in problems})
         raise ConfigurationError("\n".join(f"{path}:{line}: {message}" for line, message in lines))
     return loaded
 
 
-def _read(path: Path) -> CommentedMap:
+def _read(path: Path) -> MappingNode:
+    """The file's one document, not yet made into values, so that every node still knows its line."""
     try:
-        document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    node = _compose(path, text)
+    if isinstance(node, MappingNode):
+        return node
+    if node is None or (isinstance(node, ScalarNode) and not node.value):
+        raise ConfigurationError(f"{path}:1: is empty; it must be a mapping, `key: value` on each line.")
+    what = "a single word" if isinstance(node, ScalarNode) else "a list"
+    line = node.start_mark.line + 1
+    raise ConfigurationError(f"{path}:{line}: must be a mapping, `key: value` on each line, and is {what}.")
+
+
+def _compose(path: Path, text: str) -> Node | None:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.max_depth = MAX_DEPTH
+    try:
+        node: Node | None = yaml.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise ConfigurationError(
-            f"{path}:{line}: is not YAML: {(error.problem or error.context or '').strip()}."
-        ) from error
+        raise ConfigurationError(f"{path}:{line}: {_not_yaml(error)}.") from error
     except YAMLError as error:
+        raise ConfigurationError(f"{path}:1: is not YAML: {' '.join(str(error).split())}.") from error
+    except (ValueError, OverflowError) as error:  # escapes and directives that name no character or version
         raise ConfigurationError(f"{path}:1: is not YAML: {error}.") from error
-    if not isinstance(document, CommentedMap):
-        raise ConfigurationError(f"{path}:1: must be a mapping of keys to values, and is {type(document).__name__}.")
-    return document
-
-
-def _plain(node: Any, env: Mapping[str, str], where: Where, problems: list[Problem]) -> Any:
-    """Round-trip YAML as plain Python values with variables replaced; what can't be replaced joins `problems`."""
-    if isinstance(node, CommentedMap):
-        return {str(key): _plain(value, env, (*where, str(key)), problems) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(value, env, (*where, n), problems) for n, value in enumerate(node)]
-    if isinstance(node, str):
-        return _VARIABLE.sub(lambda match: _from_env(match, env, where, problems), str(node))
-    if isinstance(node, bool) or node is None:
-        return node
-    for plain in (int, float):
-        if isinstance(node, plain):
-            return plain(node)
     return node
 
 
-def _from_env(match: re.Match[str], env: Mapping[str, str], where: Where, problems: list[Problem]) -> str:
-    name, default = match.groups()
-    value = env.get(name, default)
-    if value is None:
-        problems.append(Problem(where, f"the environment has no {name}; set it, or write ${{{name}:-default}}"))
-        return ""
-    return value
-
-
-def _line(document: CommentedMap, where: Where) -> int:
-    """The line (from 1) of the key or item at `where`, or of the nearest parent that exists in the file."""
-    node: Any = document
-    line = 0
-    for step in where:
-        if isinstance(node, CommentedMap):
-            key = next((k for k in node if str(k) == step), None)
-            if key is None:
-                continue  # a step that pydantic adds, such as the tag of a union
-            line, node = node.lc.key(key)[0], node[key]
-        elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
-            line, node = node.lc.item(step)[0], node[step]
-    return line + 1
-
-
-def _explain(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
-    where: Where = tuple(detail["loc"])
-    name = ".".join(str(step) for step in where) or "the file"
-    kind, value = detail["type"], detail["input"]
-    shown = repr(value) if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
-    if kind == "extra_forbidden":
-        known = _fields_at(model, where[:-1])
-        hint = nearest(str(where[-1]), known)
-        allowed = f"; allowed here: {', '.join(sorted(known))}" if known else ""
-        return Problem(where, f"{name}: unknown key{f', did you mean {hint!r}?' if hint else ''}{allowed}")
-    if kind == "missing":
-        return Problem(where[:-1], f"{name}: is missing")
-    if kind == "literal_error":
-        allowed_values = re.findall(r"'([^']*)'", str(detail["ctx"]["expected"]))
-        hint = nearest(value, allowed_values) if isinstance(value, str) else None
-        guess = f"; did you mean {hint!r}?" if hint else ""
-        return Problem(where, f"{name}: {shown} is not allowed; allowed: {', '.join(allowed_values)}{guess}")
-    if kind == "string_pattern_mismatch" and detail["ctx"]["pattern"] == ID_PATTERN:
-        return Problem(where, f"{name}: {shown} is no id; lower-case letter first, then up to 30 of a-z 0-9 _ -")
-    return Problem(where, f"{name}: {shown}: {detail['msg']}")
-
-
-def _fields_at(model: type[BaseModel], where: Where) -> set[str]:
-    """Field names of the model that sits at `where` inside `model`; a union's tag picks its member."""
-    candidates: list[type[BaseModel]] = [model]
-    for step in where:
-        fields = [m.model_fields[step] for m in candidates if isinstance(step, str) and step in m.model_fields]
-        if fields:
-            candidates = [m for f in fields for m in _models_in(f.annotation)]
-        elif isinstance(step, str):
-            tagged = [m for m in candidates if _tag(m) == step]
-            candidates = tagged or candidates
-    return {field.alias or name for m in candidates for name, field in m.model_fields.items()}
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [m for inner in get_args(annotation) for m in _models_in(inner)]
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    field = model.model_fields.get("type")
-    literal = get_args(field.annotation) if field else ()
-    return str(literal[0]) if literal else None
+def _not_yaml(error: MarkedYAMLError) -> str:
+    if isinstance(error, MaxDepthExceededError):
+        return f"is nested deeper than {MAX_DEPTH} levels"
+    problem = " ".join((error.problem or error.context or "it can't be parsed").split())
+    hint = ""
+    if "'\\t'" in problem:
+        hint = "; indent with spaces, not with tabs"
+    elif "mapping values are not allowed" in problem:
+        hint = "; check the indentation, and put a text that holds `: ` in quotes"
+    return f"is not YAML: {problem}{hint}"
