@@ -12,7 +12,8 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 ARGS ?=
 SEED ?= 1
 
-.PHONY: help setup setup-system demo test check bench lint clean
+
+.PHONY: help setup setup-system setup-node demo test check bench lint clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +33,15 @@ $(UV):
 setup-system: ## install mosquitto and chromium where that is allowed, else say how
 	@scripts/install-system-packages mosquitto chromium
 
+setup-node: .build/node-synced ## the TimescaleDB in WebAssembly that the Timescale SQL is tested on
+
+.build/node-synced: tests/timescale/package-lock.json
+	@mkdir -p .build
+	@if command -v npm >/dev/null; then echo "==> installing tests/timescale" >&2; \
+	  cd tests/timescale && npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error >&2; \
+	else echo "==> node is missing, Timescale tests are skipped; to run them too: apt-get install -y nodejs npm" >&2; fi
+	@touch $@
+
 demo: setup ## the whole product on embedded servers; ARGS="--for 60s --json"
 	@$(BIN)/sidestream demo $(ARGS)
 
@@ -42,7 +52,7 @@ check: setup ## format, lint, types, imports, drift, tests without servers (unde
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q -m "not server and not browser and not slow" $(ARGS)
 
-test: setup setup-system ## all tests, with a real broker, PostgreSQL and browser
+test: setup setup-system setup-node ## all tests, with a real broker, PostgreSQL and browser
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -53,4 +63,4 @@ bench: setup ## what a minute of the demo measures, as JSON
 	@$(BIN)/sidestream demo --for 60s --json --fresh --dir .build/bench --web-port 0 --prefect-port 0 --broker-port 0 $(ARGS)
 
 clean: ## remove everything that make made, the demo's data too
-	rm -rf .venv .build .sidestream test-output
+	rm -rf .venv .build .sidestream test-output tests/timescale/node_modules
