@@ -1,0 +1,193 @@
+"""What a driver is, and the only way in which it speaks to the rest of the agent."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+import structlog
+
+from sidestream_contracts.errors import ContractError
+from sidestream_contracts.frame import Lane
+from sidestream_edge.bus import Bus, Line
+from sidestream_edge.measurement import Batch
+
+log = structlog.get_logger()
+
+BEAT_S = 0.25
+MAX_CODE = 512
+
+State = Literal["starting", "running", "failed", "hung", "finished"]
+
+
+class Driver(Protocol):
+    """Reads one device or file. `run` returns when its source has ended or the context says stop; it may raise."""
+
+    @property
+    def id(self) -> str:
+        """Its id in `edge.yaml`."""
+
+    @property
+    def type(self) -> str:
+        """Its type in `edge.yaml`."""
+
+    @property
+    def lane(self) -> Lane:
+        """The lane of all its batches."""
+
+    @property
+    def patience_s(self) -> float:
+        """Longest time without a heartbeat before it counts as hung, in s."""
+
+    def run(self, context: DriverContext) -> None:
+        """Reads until the source ends (then it is finished) or `context.stopping`."""
+
+
+@dataclass(slots=True)
+class Health:
+    """How a driver is doing; written by its thread, read by others."""
+
+    state: State = "starting"
+    restarts: int = 0
+    last_good_at: datetime | None = None
+    trouble: str | None = None
+    last_fault: str | None = None
+    counters: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str | None:
+        """What is wrong now, or else the last thing that was wrong with the data."""
+        return self.trouble or self.last_fault
+
+
+class DriverContext:
+    """One run of a driver: stop signal, heartbeat, health and its line to the agent.
+
+    After `abandon` (the watchdog has given this run up) nothing that it still does has any effect.
+    """
+
+    def __init__(self, driver: Driver, bus: Bus, health: Health, stop: threading.Event, cursor: str | None) -> None:
+        self._driver = driver
+        self._bus = bus
+        self._health = health
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._abandoned = False
+        self._line: Line | None = None
+        self._beats = 0
+        self.cursor = cursor
+
+    @property
+    def beats(self) -> int:
+        """Number of heartbeats so far; the watchdog sees whether it grows."""
+        return self._beats
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the driver is to return soon."""
+        return self._stop.is_set() or self._abandoned
+
+    def beat(self) -> None:
+        """Says that the driver is alive; to be called more often than `patience_s`."""
+        self._beats += 1
+
+    def wait(self, seconds: float) -> bool:
+        """Waits with a beating heart; False when the driver is to return instead."""
+        remaining_s = seconds
+        while remaining_s > 0 and not self.stopping:
+            self.beat()
+            self._stop.wait(min(BEAT_S, remaining_s))
+            remaining_s -= BEAT_S
+        self.beat()
+        return not self.stopping
+
+    def good(self) -> None:
+        """The device gave a good answer now."""
+        if self._abandoned:
+            return
+        if self._health.trouble is not None:
+            log.info("driver is well again", driver=self._driver.id)
+        self._health.trouble = None
+        self._health.state = "running"
+        self._health.last_good_at = datetime.now(UTC)
+
+    def problem(self, text: str) -> None:
+        """The device can't be read now; stands in the status until `good`."""
+        if not self._abandoned:
+            if self._health.trouble != text:
+                log.warning(text, driver=self._driver.id)
+            self._health.trouble = text
+            self._health.state = "running"
+
+    def fault(self, counter: str, text: str) -> None:
+        """Something in the data was wrong: counted, logged, and the last one stands in the status."""
+        if not self._abandoned:
+            self.count(counter)
+            log.warning(text, driver=self._driver.id)
+            self._health.last_fault = text
+
+    def count(self, counter: str, by: int = 1) -> None:
+        """Adds to a counter in the status."""
+        if not self._abandoned:
+            self._health.counters[counter] = self._health.counters.get(counter, 0) + by
+
+    def offer(self, batch: Batch) -> bool:
+        """Hands over what can't wait; False (and counted as dropped) when the agent takes nothing now."""
+        if self._hand_over(batch):
+            return True
+        if not self._abandoned:
+            self.count("dropped", len(batch))
+            self._health.last_fault = (
+                f"{self._health.counters['dropped']} readings of {self._driver.id} dropped: the outbox takes nothing now"
+                f" (full, or its disk is). Last one at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}."
+            )
+        return False
+
+    def deliver(self, batch: Batch) -> bool:
+        """Hands over what can wait, however long that takes; False when the driver is to return, with nothing sent."""
+        while not self._hand_over(batch):
+            if not self.wait(BEAT_S / 5):
+                return False
+        return True
+
+    def abandon(self) -> None:
+        """From now on this run has no effect; its successor goes on at `cursor`."""
+        with self._lock:
+            self._abandoned = True
+
+    def close(self) -> None:
+        """Gives the line back; called by the thread that used it."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def _hand_over(self, batch: Batch) -> bool:
+        self.beat()
+        _check(batch)
+        with self._lock:
+            if self._abandoned:
+                return False
+            if self._line is None:
+                self._line = self._bus.line(self._driver.lane)
+            if not self._line.offer(batch):
+                return False
+            if batch.cursor is not None:
+                self.cursor = batch.cursor
+            return True
+
+
+def _check(batch: Batch) -> None:
+    """What can't become a frame is the driver's mistake and stays in its own thread."""
+    for reading in batch.readings:
+        if reading.val is not None and not math.isfinite(reading.val):
+            raise ContractError(
+                "not_finite", f"{reading.sensor}: {reading.val} is no number; send None with quality bad."
+            )
+    for scan in batch.scans:
+        if not 0 < len(scan.code) <= MAX_CODE:
+            raise ContractError(
+                "bad_code", f"{scan.sensor}: a code has 1 to {MAX_CODE} characters, not {len(scan.code)}."
+            )

@@ -1,0 +1,1 @@
+"""Modbus TCP: polls registers of one device."""

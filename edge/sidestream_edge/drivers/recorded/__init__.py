@@ -1,0 +1,1 @@
+"""Recorded files: CSV with its own timestamps."""

@@ -1,0 +1,57 @@
+"""Fixtures of the edge tests: the real counterparts of edge_rig.py, started and ended for each test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from edge_rig import MOSQUITTO, AgentThread, FakeHub, Mosquitto, ScannerServer
+
+from sidestream_contracts.edge import EdgeFile
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed: apt install mosquitto")
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def hub_on(mosquitto: Mosquitto) -> Iterator[Callable[..., FakeHub]]:
+    hubs: list[FakeHub] = []
+
+    def make(**how: Any) -> FakeHub:
+        hubs.append(FakeHub(mosquitto.port, **how))
+        return hubs[-1]
+
+    yield make
+    for hub in hubs:
+        hub.close()
+
+
+@pytest.fixture
+def scanner() -> Iterator[ScannerServer]:
+    server = ScannerServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Callable[..., AgentThread]]:
+    agents: list[AgentThread] = []
+
+    def start(edge: EdgeFile, **how: Any) -> AgentThread:
+        agents.append(AgentThread(edge, tmp_path, **how))
+        return agents[-1]
+
+    yield start
+    for one in agents:
+        one.stop()
