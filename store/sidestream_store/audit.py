@@ -93,3 +93,54 @@ def twin_figures(
             [since, list(quantities)],
         ).fetchall()
     return [((row[0], row[1], row[2]), row[3], row[4], row[5]) for row in rows]
+
+
+def rows(dsn: str) -> int:
+    """How many readings and scans frames have brought so far."""
+    with open_connection(dsn, "audit") as connection, transient_errors("count rows"):
+        row = connection.execute("SELECT COALESCE(sum(readings), 0)::bigint FROM sidestream.frame").fetchone()
+    return int(row[0]) if row else 0
+
+
+def drivers_finished(dsn: str) -> bool:
+    """Whether every driver of every device that reports at all says that its recording is at its end."""
+    with open_connection(dsn, "audit") as connection, transient_errors("read device status"):
+        row = connection.execute(
+            "SELECT count(*) > 0 AND bool_and(d ->> 'state' = 'finished')"
+            " FROM sidestream.device_status, jsonb_array_elements(body -> 'drivers') AS d"
+        ).fetchone()
+    return bool(row and row[0])
+
+
+def heat_totals_j(dsn: str) -> list[tuple[str, float, float]]:
+    """For each stream with a register of its own: energy by the twin and by the register over the steps that have both, J."""
+    with open_connection(dsn, "audit") as connection, transient_errors("sum the heat"):
+        return connection.execute(
+            "SELECT subject, sum(computed * step_s), sum(register * step_s) FROM ("
+            " SELECT subject, step_s, max(value) FILTER (WHERE quantity = 'heat_flow') AS computed,"
+            " max(value) FILTER (WHERE quantity = 'register_heat_flow') AS register"
+            " FROM sidestream_v.twin_value"
+            " WHERE subject_kind = 'stream' AND quantity IN ('heat_flow', 'register_heat_flow')"
+            " GROUP BY subject, time, step_s) step"
+            " WHERE computed IS NOT NULL AND register IS NOT NULL GROUP BY subject ORDER BY subject"
+        ).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class TagsRead:
+    """Reads and tags, and those whose place is not known."""
+
+    scans: int
+    tags: int
+    scans_without_place: int
+    tags_without_place: int
+
+
+def tags_read(dsn: str) -> TagsRead:
+    """What the twin knows of every code that was ever read."""
+    with open_connection(dsn, "audit") as connection, transient_errors("count tags"):
+        row = connection.execute(
+            "SELECT COALESCE(sum(scans), 0)::bigint, count(*), COALESCE(sum(scans) FILTER (WHERE place_unknown), 0)::bigint,"
+            " count(*) FILTER (WHERE place_unknown) FROM sidestream_v.lot"
+        ).fetchone()
+    return TagsRead(*row) if row else TagsRead(0, 0, 0, 0)
