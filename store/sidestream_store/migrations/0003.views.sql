@@ -103,7 +103,7 @@ SELECT s.id AS stream, s.name, s.source, s.target, s.source_party, s.target_part
        CASE WHEN s.state = 'live' THEN t.sd END AS sd, t.origin, t.completeness, t.stale, t.flags
 FROM sidestream_v.stream s
 LEFT JOIN sidestream_v.twin_latest t
-    ON t.subject_kind = 'stream' AND t.subject = s.id AND t.quantity IN ('heat_flow', 'mass_flow');
+    ON t.subject_kind = 'stream' AND t.subject = s.id AND t.quantity IN ('heat_flow', 'mass_flow', 'power');
 
 CREATE VIEW sidestream_v.stock AS
 SELECT n.id AS node, n.name, n.party, n.party_name, n.kind, n.material, n.min_kg, n.max_kg,

@@ -1,0 +1,203 @@
+"""The twin's figures per step: a computed range replaces what was there, so that computing it again changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sidestream_store.connect import Connection
+from sidestream_store.twin.dirty import step_start
+
+TRUST = ("measured", "reconciled", "manual", "estimated", "forecast", "agreed")
+"""Origins from the most to the least trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a figure is about: a stream's or node's quantity."""
+
+    kind: str
+    id: str
+    quantity: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepValue:
+    """One step's figure in SI; `value` None where nothing is known, then the deviations are None too."""
+
+    step: int
+    value: float | None
+    sd_random: float | None
+    sd_systematic: float | None
+    origin: str
+    completeness: float
+    n: int
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """All figures of a subject in the steps `first` to before `stop`; steps without one have none from now on."""
+
+    subject: Subject
+    first: int
+    stop: int
+    values: Sequence[StepValue]
+    inputs: Mapping[str, Any]
+
+
+def save_values(connection: Connection, computed: Sequence[Computed], step_s: int, now_at: datetime) -> int:
+    """The table holds exactly `computed` in the computed ranges; how many figures that are."""
+    if not computed:
+        return 0
+    connection.execute(
+        "DELETE FROM sidestream.twin_value v"
+        " USING unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])"
+        "   AS c (subject_kind, subject, quantity, from_at, to_at)"
+        " WHERE v.subject_kind = c.subject_kind AND v.subject = c.subject AND v.quantity = c.quantity"
+        " AND v.time >= c.from_at AND v.time < c.to_at",
+        [*_subjects(part.subject for part in computed), *_bounds(computed, step_s)],
+    )
+    count = 0
+    with connection.cursor() as cursor, cursor.copy(
+        "COPY sidestream.twin_value (subject_kind, subject, quantity, time, step_s, value, sd_random, sd_systematic,"
+        " origin, completeness, n, inputs, flags, computed_at) FROM STDIN"
+    ) as copy:  # fmt: skip
+        for row in _rows(computed, step_s, now_at):
+            copy.write_row(row)
+            count += 1
+    return count
+
+
+def _subjects(subjects: Iterable[Subject]) -> tuple[list[str], list[str], list[str]]:
+    listed = list(subjects)
+    return [s.kind for s in listed], [s.id for s in listed], [s.quantity for s in listed]
+
+
+def _bounds(computed: Sequence[Computed], step_s: int) -> tuple[list[datetime], list[datetime]]:
+    return [step_start(c.first, step_s) for c in computed], [step_start(c.stop, step_s) for c in computed]
+
+
+def _rows(computed: Iterable[Computed], step_s: int, now_at: datetime) -> Iterator[tuple[Any, ...]]:
+    for part in computed:
+        subject, inputs = part.subject, json.dumps(part.inputs, sort_keys=True)
+        for v in part.values:
+            yield (
+                subject.kind, subject.id, subject.quantity, step_start(v.step, step_s), step_s, v.value, v.sd_random,
+                v.sd_systematic, v.origin, v.completeness, v.n, inputs, json.dumps(v.flags), now_at,
+            )  # fmt: skip
+
+
+def add_up(connection: Connection, computed: Sequence[Computed], step_s: int) -> None:
+    """Sums per quarter of an hour (or step) agree with the figures of the computed ranges. Flows only."""
+    flows = [part for part in computed if part.subject.kind == "stream" and part.stop > part.first]
+    if not flows:
+        return
+    bucket_s = max(900, step_s)
+    starts = [part.first * step_s // bucket_s * bucket_s for part in flows]
+    stops = [-(-part.stop * step_s // bucket_s) * bucket_s for part in flows]
+    ranges = {
+        "subject": [part.subject.id for part in flows],
+        "quantity": [part.subject.quantity for part in flows],
+        "from": [step_start(at, 1) for at in starts],
+        "to": [step_start(at, 1) for at in stops],
+        "bucket_s": bucket_s,
+        "trust": list(TRUST),
+    }
+    connection.execute(
+        "DELETE FROM sidestream.twin_sum s"
+        " USING unnest(%(subject)s::text[], %(quantity)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])"
+        "   AS c (subject, quantity, from_at, to_at)"
+        " WHERE s.subject = c.subject AND s.quantity = c.quantity AND s.bucket >= c.from_at AND s.bucket < c.to_at",
+        ranges,
+    )
+    connection.execute(
+        "INSERT INTO sidestream.twin_sum SELECT v.subject, v.quantity, v.bucket,"
+        " sum(v.value * v.step_s ORDER BY v.time), sum((v.sd_random * v.step_s) ^ 2 ORDER BY v.time),"
+        " sum(v.sd_systematic * v.step_s ORDER BY v.time), sum(v.completeness * v.step_s ORDER BY v.time),"
+        " max(array_position(%(trust)s::text[], v.origin))"
+        " FROM (SELECT DISTINCT v.subject, v.quantity, v.time, v.step_s, v.value, v.sd_random, v.sd_systematic,"
+        "     v.completeness, v.origin,"
+        "     date_bin(make_interval(secs => %(bucket_s)s), v.time, timestamptz 'epoch') AS bucket"
+        "   FROM unnest(%(subject)s::text[], %(quantity)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])"
+        "     AS c (subject, quantity, from_at, to_at)"
+        "   JOIN sidestream.twin_value v ON v.subject_kind = 'stream' AND v.subject = c.subject"
+        "     AND v.quantity = c.quantity AND v.time >= c.from_at AND v.time < c.to_at AND v.value IS NOT NULL) v"
+        " GROUP BY v.subject, v.quantity, v.bucket",
+        ranges,
+    )
+
+
+def refresh_latest(connection: Connection, subjects: Iterable[Subject]) -> None:
+    """`twin_latest` of these subjects is their newest figure; a subject that has none any longer has no row."""
+    listed = sorted(set(subjects), key=lambda s: (s.kind, s.id, s.quantity))
+    if not listed:
+        return
+    columns = _subjects(listed)
+    connection.execute(
+        "DELETE FROM sidestream.twin_latest l"
+        " USING unnest(%s::text[], %s::text[], %s::text[]) AS w (subject_kind, subject, quantity)"
+        " WHERE (l.subject_kind, l.subject, l.quantity) = (w.subject_kind, w.subject, w.quantity) AND NOT EXISTS ("
+        "   SELECT FROM sidestream.twin_value v WHERE v.subject_kind = w.subject_kind AND v.subject = w.subject"
+        "   AND v.quantity = w.quantity)",
+        columns,
+    )
+    connection.execute(
+        "INSERT INTO sidestream.twin_latest AS l SELECT v.*"
+        " FROM unnest(%s::text[], %s::text[], %s::text[]) AS w (subject_kind, subject, quantity) CROSS JOIN LATERAL ("
+        "   SELECT subject_kind, subject, quantity, time, step_s, value, sd_random, sd_systematic, origin, completeness,"
+        "     inputs, flags, computed_at FROM sidestream.twin_value v"
+        "   WHERE v.subject_kind = w.subject_kind AND v.subject = w.subject AND v.quantity = w.quantity"
+        "   ORDER BY time DESC LIMIT 1) v"
+        " ON CONFLICT (subject_kind, subject, quantity) DO UPDATE SET time = excluded.time, step_s = excluded.step_s,"
+        " value = excluded.value, sd_random = excluded.sd_random, sd_systematic = excluded.sd_systematic,"
+        " origin = excluded.origin, completeness = excluded.completeness, inputs = excluded.inputs,"
+        " flags = excluded.flags, computed_at = excluded.computed_at",
+        columns,
+    )
+
+
+def still_true(connection: Connection, subjects: Sequence[Subject], step_at: datetime, now_at: datetime) -> None:
+    """The newest figures of these subjects hold for the step at `step_at` as well: nothing has happened to them since."""
+    connection.execute(
+        "UPDATE sidestream.twin_latest l SET time = %s, computed_at = %s"
+        " FROM unnest(%s::text[], %s::text[], %s::text[]) AS w (subject_kind, subject, quantity)"
+        " WHERE (l.subject_kind, l.subject, l.quantity) = (w.subject_kind, w.subject, w.quantity) AND l.time < %s",
+        [step_at, now_at, *_subjects(subjects), step_at],
+    )
+
+
+def keep_only(connection: Connection, subjects: Sequence[Subject]) -> None:
+    """Figures of anything else are gone: the hub has it no longer, or measures it no longer."""
+    columns = _subjects(subjects)
+    connection.execute(
+        "DELETE FROM sidestream.twin_value WHERE (subject_kind, subject, quantity)"
+        " NOT IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))",
+        columns,
+    )
+    connection.execute(
+        "DELETE FROM sidestream.twin_latest WHERE (subject_kind, subject, quantity)"
+        " NOT IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))",
+        columns,
+    )
+    connection.execute(
+        "DELETE FROM sidestream.twin_sum WHERE ('stream', subject, quantity)"
+        " NOT IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))",
+        columns,
+    )
+
+
+def turn_to_version(connection: Connection, version: int) -> bool:
+    """The twin works with this hub version from now on; True if it worked with another one, or none, before."""
+    row = connection.execute("SELECT version_id FROM sidestream.twin_mark").fetchone()
+    if row is not None and row[0] == version:
+        return False
+    connection.execute(
+        "INSERT INTO sidestream.twin_mark (version_id) VALUES (%s)"
+        " ON CONFLICT (only_one) DO UPDATE SET version_id = excluded.version_id",
+        [version],
+    )
+    return True
