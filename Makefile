@@ -31,7 +31,7 @@ $(UV):
 	@touch $@
 
 setup-system: ## install mosquitto and chromium where that is allowed, else say how
-	@scripts/install-system-packages mosquitto chromium
+	@scripts/install-system-packages mosquitto mosquitto_sub=mosquitto-clients chromium
 
 setup-node: .build/node-synced ## the TimescaleDB in WebAssembly that the Timescale SQL is tested on
 

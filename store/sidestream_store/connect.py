@@ -16,9 +16,14 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 @contextmanager
 def transient_errors(doing: str) -> Iterator[None]:
-    """A lost, refused or restarted database inside the block comes out as TransientError that says `doing` what."""
+    """A lost, refused or restarted database inside the block comes out as TransientError that says `doing` what.
+
+    ConfigurationError where the login may not do it.
+    """
     try:
         yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(f"{doing}: this database login may not do that: {str(error).strip()}") from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise TransientError(f"{doing}: the database is away or refuses: {str(error).strip()}") from error
 

@@ -34,6 +34,8 @@ def yoyo_uri(dsn: str) -> str:
     return (
         f"postgresql+psycopg://{login}{parts.get('host', '127.0.0.1')}:{parts.get('port', 5432)}"
         f"/{quote(str(parts.get('dbname', '')), safe='')}"
+        # or a role named like our schema would have yoyo keep its tables there, where it looks for them no more
+        "?options=-csearch_path%3Dpublic"
     )
 
 

@@ -55,7 +55,9 @@ def test_every_rfid_read_arrives_once_and_one_command_answers_for_a_tag(tmp_path
 
 
 def unmapped_tag() -> str:
-    mapped = {line.split(",")[1] for line in Path(recording("rfid-portal/panels_epc_mapping.csv")).read_text().splitlines()}
+    mapped = {
+        line.split(",")[1] for line in Path(recording("rfid-portal/panels_epc_mapping.csv")).read_text().splitlines()
+    }
     reads = Path(recording("rfid-portal/reads.csv")).read_text().splitlines()[1:]
     return next(code for code in (line.split(",")[2] for line in reads) if code not in mapped)
 

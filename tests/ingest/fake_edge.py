@@ -7,11 +7,11 @@ import time
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from frames import GATEWAY
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from frames import GATEWAY
 from sidestream_contracts.frame import FrameKey
 from sidestream_contracts.messages import Acknowledgement
 from sidestream_contracts.topics import DeviceAddress, hello_topic
@@ -24,7 +24,9 @@ class FakeEdge:
         self.address = address
         self.hello = threading.Event()
         self._acks: list[Acknowledgement] = []
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"fake-{address.device}", protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"fake-{address.device}", protocol=mqtt.MQTTv5
+        )
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", port, clean_start=True)

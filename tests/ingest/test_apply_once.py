@@ -6,11 +6,11 @@ import threading
 
 import psycopg
 import pytest
+from frames import EPOCH, GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
+from hub_files import test_hub
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from frames import EPOCH, GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
-from hub_files import test_hub
 from sidestream_contracts.errors import ConfigurationError, ContractError
 from sidestream_ingest.check import check_frame
 from sidestream_store.catalogue import device_number, load_catalogue
@@ -41,7 +41,9 @@ def hub(database, connect, tmp_path):
     return connection
 
 
-def checked(connection, payload: bytes, seq: int, *, epoch: str = EPOCH, lane="live", channel="readings", address=GATEWAY):
+def checked(
+    connection, payload: bytes, seq: int, *, epoch: str = EPOCH, lane="live", channel="readings", address=GATEWAY
+):
     device = device_number(connection, address.party, address.device)
     name = f"{address.hub}/{address.party}/{address.device}"
     message = Message(address.topic(channel), name, payload, NOW, ())
@@ -97,7 +99,9 @@ def test_the_same_key_with_other_bytes_goes_to_quarantine_and_the_first_counts(h
 
 
 def test_two_workers_with_overlapping_batches_apply_each_frame_once(hub, connect):
-    frames = [checked(hub, readings_body(("flow", NOW_US + n, float(n)), ("tin", NOW_US + n, 1.0)), n + 1) for n in range(60)]
+    frames = [
+        checked(hub, readings_body(("flow", NOW_US + n, float(n)), ("tin", NOW_US + n, 1.0)), n + 1) for n in range(60)
+    ]
     start = threading.Barrier(2)
 
     def work(batches):
@@ -107,7 +111,9 @@ def test_two_workers_with_overlapping_batches_apply_each_frame_once(hub, connect
             apply_frames(connection, batch)
 
     forwards = [frames[n : n + 10] for n in range(0, 60, 5)]
-    workers = [threading.Thread(target=work, args=(b,)) for b in (forwards, [list(reversed(b)) for b in reversed(forwards)])]
+    workers = [
+        threading.Thread(target=work, args=(b,)) for b in (forwards, [list(reversed(b)) for b in reversed(forwards)])
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from frames import GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frames import GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
 from sidestream_ingest.check import check_frame
 from sidestream_store.batch import CheckedFrame
 from sidestream_store.catalogue import Catalogue, KnownSensor

