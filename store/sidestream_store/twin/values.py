@@ -170,6 +170,17 @@ def still_true(connection: Connection, subjects: Sequence[Subject], step_at: dat
     )
 
 
+def newest_step(connection: Connection, subjects: Sequence[Subject], step_s: int) -> int | None:
+    """The newest step for which one of these subjects has a figure; None where there is none."""
+    row = connection.execute(
+        "SELECT floor(extract(epoch FROM max(v.time)) / %s)::bigint"
+        " FROM unnest(%s::text[], %s::text[], %s::text[]) AS w (subject_kind, subject, quantity)"
+        " JOIN sidestream.twin_value v USING (subject_kind, subject, quantity)",
+        [step_s, *_subjects(subjects)],
+    ).fetchone()
+    return row[0] if row else None
+
+
 def keep_only(connection: Connection, subjects: Sequence[Subject]) -> None:
     """Figures of anything else are gone: the hub has it no longer, or measures it no longer."""
     columns = _subjects(subjects)

@@ -135,9 +135,20 @@ def _carried(volume: FloatArray, supply_k: FloatArray, return_k: FloatArray, cir
 
 def _aligned(series: Series, at_s: FloatArray, max_gap_s: float) -> Interpolated:
     read = series.interpolated(at_s, max_gap_s)
-    own_spacing = np.diff(at_s, append=at_s[-1:])
-    if own_spacing.size > 1:
-        own_spacing[-1] = own_spacing[-2]
-    served = np.divide(read.spacing_s, own_spacing, out=np.ones_like(own_spacing), where=own_spacing > 0)
-    widened = read.sd_random * np.sqrt(np.maximum(served, 1.0))
-    return Interpolated(read.value, widened, read.sd_systematic, read.spacing_s)
+    own_spacing = _spacing_after(at_s, at_s, max_gap_s)
+    served = _spacing_after(series.at_s, at_s, max_gap_s) / own_spacing
+    return Interpolated(
+        read.value, read.sd_random * np.sqrt(np.maximum(served, 1.0)), read.sd_systematic, read.spacing_s
+    )
+
+
+def _spacing_after(at_s: FloatArray, instants: FloatArray, most_s: float) -> FloatArray:
+    """Return the distance from the last of ``at_s`` at or before each instant to the next, at most ``most_s``.
+
+    Capped, so that it does not depend on readings further away than anyone who computes a window needs to have.
+    """
+    after = np.searchsorted(at_s, instants, side="right")
+    bounded = np.append(at_s, np.inf)
+    before = np.append(-np.inf, at_s)
+    spacing: FloatArray = np.minimum(bounded[after] - before[after], most_s)
+    return spacing

@@ -1,0 +1,148 @@
+"""Figures of streams per step: from the series of one meter to mean W or kg/s, with what happened on the way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import sqrt
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from sidestream_store.twin.hub import HubSensor, TwinHub
+from sidestream_store.twin.readings import FloatArray, Raw
+from sidestream_store.twin.values import Computed, StepValue
+from sidestream_twin.core.counters import CounterRules, totals_from_counter
+from sidestream_twin.core.heat import MeterPosition, WaterCircuit, energy_from_volume_j, heat_series
+from sidestream_twin.core.quality import Origin
+from sidestream_twin.core.rates import totals_from_rate
+from sidestream_twin.core.series import Series
+from sidestream_twin.core.totals import COMPLETE, CounterEvent, GapRules, Totals
+from sidestream_twin.core.uncertain import sd_from_limit
+from sidestream_twin.core.water import ZERO_CELSIUS_K
+from sidestream_twin.lifecycle import live_at
+from sidestream_twin.plan import Figure
+from sidestream_twin.sensing import Sensed, accuracy_of, max_gap_s, max_register_gap_s, sensed
+from sidestream_twin.steps import Span
+
+_EVENTS = (
+    (CounterEvent.ROLLOVER, "register_rollover"),
+    (CounterEvent.RESET, "register_reset"),
+    (CounterEvent.JUMP, "register_jump"),
+)
+
+
+def compute_figure(figure: Figure, span: Span, readings: Mapping[int, Raw], hub: TwinHub) -> Computed:
+    """The figure in each step of the span for which something is known and the stream was live.
+
+    Give readings from twice the meter's gap before the span until as long after it.
+    """
+    bounds = np.arange(span.first, span.stop + 1, dtype=np.float64) * hub.step_s
+    inputs = [sensed(sensor, readings.get(sensor.sensor_id)) for sensor in figure.sensors]
+    totals = _totals(figure, [found.series for found in inputs], bounds).mean_rates()
+    shown = (
+        live_at(figure.stream, bounds[:-1], ZoneInfo(hub.timezone))
+        & (totals.completeness > 0)
+        & np.isfinite(totals.value)
+    )
+    remarks = _remarks(figure, inputs, totals)
+    values = [_value(totals, index, span.first + index, remarks[index]) for index in np.flatnonzero(shown).tolist()]
+    sensors = [sensor.id for sensor in figure.sensors]
+    return Computed(figure.subject, span.first, span.stop, values, {"sensors": sensors, "hub_version": hub.version})
+
+
+def gap_of(figure: Figure) -> float:
+    """How far readings of the figure's meter may lie apart."""
+    return max(max_gap_s(sensor) for sensor in figure.sensors)
+
+
+def _totals(figure: Figure, series: Sequence[Series], bounds: FloatArray) -> Totals:
+    gap = gap_of(figure)
+    if figure.kind == "rate":
+        return totals_from_rate(series[0], bounds, GapRules(gap, unseen_sd=_unseen_sd(figure.sensors[0])))
+    if figure.kind == "heat":
+        flow, supply, returned = series
+        heat = heat_series(flow, supply, returned, _circuit(figure), gap)
+        return totals_from_rate(heat, bounds, GapRules(gap))
+    registers = [_register(*pair, bounds) for pair in zip(figure.sensors, series, strict=True)]
+    return registers[0] if figure.kind == "register" else _register_heat(figure, registers)
+
+
+def _unseen_sd(sensor: HubSensor) -> float | None:
+    """A rate that nobody saw lies anywhere in the sensor's range."""
+    if sensor.range_low is None or sensor.range_high is None:
+        return None
+    return (sensor.range_high - sensor.range_low) * abs(sensor.si_factor) / sqrt(12.0)
+
+
+def _circuit(figure: Figure) -> WaterCircuit:
+    return WaterCircuit(MeterPosition(figure.stream.meter_position), figure.stream.pressure_pa)
+
+
+def _register(sensor: HubSensor, series: Series, bounds: FloatArray) -> Totals:
+    accuracy, _ = accuracy_of(sensor)
+    rules = CounterRules(limit_relative=accuracy.limit_relative)
+    # A register's class is on its rise, which the rules hold; the size of its reading says nothing about an error.
+    rising = replace(series, sd_random=np.zeros_like(series.value))
+    totals = totals_from_counter(rising, bounds, GapRules(max_gap_s(sensor)), rules)
+    return _without_long_gaps(totals, series.at_s, max_register_gap_s(sensor))
+
+
+def _without_long_gaps(totals: Totals, at_s: FloatArray, longest_s: float) -> Totals:
+    lost = np.zeros(totals.value.shape, dtype=np.bool_)
+    for left in np.flatnonzero(np.diff(at_s) > longest_s).tolist():
+        lost |= (totals.bounds_s[:-1] < at_s[left + 1]) & (totals.bounds_s[1:] > at_s[left])
+    return replace(totals, completeness=np.where(lost, 0.0, totals.completeness)) if lost.any() else totals
+
+
+def _register_heat(figure: Figure, registers: Sequence[Totals]) -> Totals:
+    """Energy per step from ΔV and the mean temperatures ΔE8/ΔV, ΔE9/ΔV of the flow and the return.
+
+    The three registers hang on one flow part, so the energy errs by the widest of their classes and not by their sum.
+    """
+    volume, warm, cold = registers
+    moved = volume.value > 0
+    per_m3 = np.divide(1.0, volume.value, out=np.full_like(volume.value, np.nan), where=moved)
+    circuit = _circuit(figure)
+    carried = energy_from_volume_j(
+        volume.value, ZERO_CELSIUS_K + warm.value * per_m3, ZERO_CELSIUS_K + cold.value * per_m3, circuit
+    )
+    energy = np.where(volume.value == 0, 0.0, carried)
+    limit = max(accuracy_of(sensor)[0].limit_relative for sensor in figure.sensors)
+    random = np.where(moved, np.abs(energy) * per_m3 * volume.sd_random, 0.0)
+    return replace(
+        volume,
+        value=energy,
+        sd_random=random,
+        sd_systematic=np.abs(energy) * sd_from_limit(limit),
+        seen=energy * volume.completeness,
+        completeness=np.minimum.reduce([part.completeness for part in registers]),
+        samples=np.minimum.reduce([part.samples for part in registers]),
+        estimated=np.logical_or.reduce([part.estimated for part in registers]),
+        events=np.bitwise_or.reduce([part.events for part in registers]),
+    )
+
+
+def _remarks(figure: Figure, inputs: Sequence[Sensed], totals: Totals) -> list[tuple[str, ...]]:
+    always = ("accuracy_assumed",) if any(accuracy_of(sensor)[1] for sensor in figure.sensors) else ()
+    beyond = sum(np.diff(np.searchsorted(found.implausible_at_s, totals.bounds_s)) for found in inputs)
+    return [
+        always
+        + (("gap",) if share < COMPLETE else ())
+        + (("out_of_range",) if implausible else ())
+        + tuple(word for event, word in _EVENTS if events & event)
+        for share, implausible, events in zip(totals.completeness, np.asarray(beyond), totals.events, strict=True)
+    ]
+
+
+def _value(totals: Totals, index: int, step: int, flags: tuple[str, ...]) -> StepValue:
+    return StepValue(
+        step=step,
+        value=float(totals.value[index]),
+        sd_random=float(totals.sd_random[index]),
+        sd_systematic=float(totals.sd_systematic[index]),
+        origin=str(Origin.ESTIMATED if totals.estimated[index] else totals.origin),
+        completeness=float(totals.completeness[index]),
+        n=int(totals.samples[index]),
+        flags=flags,
+    )
