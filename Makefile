@@ -10,6 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 ARGS ?=
+NO_SERVER := "not server and not browser and not slow"
 SEED ?= 1
 
 
@@ -45,19 +46,19 @@ setup-node: .build/node-synced ## the TimescaleDB in WebAssembly that the Timesc
 demo: setup ## the whole product on embedded servers; ARGS="--for 60s --json"
 	@$(BIN)/sidestream demo $(ARGS)
 
-check: setup ## format, lint, types, imports, drift, tests without servers (under a minute)
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q -m "not server and not browser and not slow" $(ARGS)
+check: setup static ## format, lint, types, imports, drift, tests without servers (under a minute)
+	@$(BIN)/pytest -q -n 2 -m $(NO_SERVER) --hypothesis-profile=quick $(ARGS)
 
-test: setup setup-system setup-node ## all tests, with a real broker, PostgreSQL and browser
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+test: setup setup-system setup-node static ## all tests, with a real broker, PostgreSQL and browser
+	@$(BIN)/pytest -q -n 2 -m $(NO_SERVER)
+	@$(BIN)/pytest -m "server or browser or slow" $(ARGS)
+
+.PHONY: static
+static: setup
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/lint-imports | sed -n '/^Contracts:/p;/BROKEN/p'; exit $${PIPESTATUS[0]}
 
 bench: setup ## what a minute of the demo measures, as JSON
 	@$(BIN)/sidestream demo --for 60s --json --fresh --dir .build/bench --web-port 0 --prefect-port 0 --broker-port 0 $(ARGS)

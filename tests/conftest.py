@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sidestream_app.embedded.broker import broker_spec
+from sidestream_app.embedded.broker_config import BrokerKind
 from sidestream_app.embedded.ports import free_port
 from sidestream_app.embedded.postgres import EmbeddedPostgres
 from sidestream_app.supervise import Supervisor
 from sidestream_store.migrate import migrate
 
 settings.register_profile("default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", parent=settings.get_profile("default"), max_examples=25)
 settings.load_profile("default")
 
 _numbers = itertools.count(1)
@@ -52,10 +54,16 @@ def database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[tuple[Supervisor, int]]:
+def broker_kind() -> BrokerKind | None:
+    """Which broker: whatever is installed, unless a test asks for one."""
+    return None
+
+
+@pytest.fixture
+def broker(tmp_path: Path, broker_kind: BrokerKind | None) -> Iterator[tuple[Supervisor, int]]:
     """A real broker: its supervisor (to kill it) and its port on 127.0.0.1."""
     port = free_port()
-    supervisor = Supervisor([broker_spec(port, tmp_path / "broker.log")])
+    supervisor = Supervisor([broker_spec(port, tmp_path / "broker.log", kind=broker_kind)])
     supervisor.start_all()
     yield supervisor, port
     supervisor.stop_all()

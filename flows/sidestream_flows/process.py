@@ -21,12 +21,12 @@ from sidestream_flows.work import CURRENT, Work
 
 _log = logging.getLogger(__name__)
 _PATIENCE_S = 2.0
+_FAREWELL_S = 0.5
 
 _CLIENT = {
     **QUIET,
     "PREFECT_API_REQUEST_TIMEOUT": "5",
     "PREFECT_CLIENT_MAX_RETRIES": "1",
-    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 
 
@@ -34,12 +34,23 @@ def run(dsn: str, every_s: float) -> int:
     """Work until told to end by SIGTERM or SIGINT; 0 then, 1 if the work itself broke off."""
     for name, value in _CLIENT.items():
         os.environ.setdefault(name, value)
+    for noisy in ("httpx", "prefect.engine"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     flows = FlowsThread(Work(dsn), every_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: flows.ended.set())
     flows.start()
     flows.ended.wait()
-    return flows.finish()
+    code = flows.finish()
+    _leave_soon(code)
+    return code
+
+
+def _leave_soon(code: int) -> None:
+    """Prefect's exit handlers wait for a server that may be dead, to deliver log lines; they get half a second."""
+    leaving = threading.Timer(_FAREWELL_S, os._exit, [code])
+    leaving.daemon = True
+    leaving.start()
 
 
 class FlowsThread:

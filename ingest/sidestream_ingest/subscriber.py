@@ -21,11 +21,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sidestream_contracts.messages import Acknowledgement, Hello
-from sidestream_contracts.topics import DeviceAddress, hello_topic, hub_filter
+from sidestream_contracts.topics import Channel, DeviceAddress, hello_topic, hub_filter
 
 _IN_FLIGHT = 500
 """Unacknowledged messages the broker may have under way to this worker (MQTT 5 receive maximum)."""
 _QUEUE = 2000
+_SHARED: tuple[Channel, ...] = ("readings", "scans")
+"""Channels whose messages the workers share; each worker hears every status, which is saved idempotently."""
 _log = structlog.get_logger("ingest.mqtt")
 
 
@@ -129,13 +131,9 @@ class Subscriber:
             return
         self._generation += 1
         _log.info("connected to the broker", broker=self._where(), connection=self._generation)
-        client.subscribe(
-            [
-                (f"$share/ingest/{hub_filter(self._hub, 'readings')}", SubscribeOptions(qos=1)),
-                (f"$share/ingest/{hub_filter(self._hub, 'scans')}", SubscribeOptions(qos=1)),
-                (hub_filter(self._hub, "status"), SubscribeOptions(qos=1)),
-            ]
-        )
+        # A group of its own for each channel: rumqttd confuses two filters in one group and forgets to deliver the second.
+        shared = [f"$share/ingest-{channel}/{hub_filter(self._hub, channel)}" for channel in _SHARED]
+        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in (*shared, hub_filter(self._hub, "status"))])
 
     def _on_subscribe(self, client: mqtt.Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]

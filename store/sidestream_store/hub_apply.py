@@ -55,7 +55,8 @@ def apply_hub(dsn: str, hub: HubFile, base: Path, *, dry_run: bool = False) -> H
         if not dry_run:
             if diff or not row:
                 _write(connection, hub, content)
-            _write_tags(connection, tags)
+            if _write_tags(connection, tags) or diff:
+                _mark_all_dirty(connection)
     return diff
 
 
@@ -155,10 +156,15 @@ def _write_devices(connection: psycopg.Connection, hub: HubFile) -> None:
     )
     with connection.cursor() as cursor:
         cursor.executemany(statement, [_sensor_row(s, numbers[s.device]) for s in hub.sensors])
+
+
+def _mark_all_dirty(connection: psycopg.Connection) -> None:
+    """Every figure is computed again: what a sensor, a place or a tag means may have changed."""
     connection.execute(
         "INSERT INTO sidestream.dirty (sensor_id, from_at, to_at)"
         " SELECT sensor_id, min(first_at), max(last_at) FROM sidestream.rollup_1d"
         " WHERE first_at IS NOT NULL GROUP BY sensor_id"
+        " UNION ALL SELECT sensor_id, min(time), max(time) FROM sidestream.scan GROUP BY sensor_id"
     )
 
 
@@ -202,9 +208,14 @@ def _read_tags(tags: TagFile, base: Path) -> dict[str, str]:
         raise ConfigurationError(f"{path}: the tag file can't be read: {error.strerror}.") from error
 
 
-def _write_tags(connection: psycopg.Connection, tags: Mapping[str, str]) -> None:
+def _write_tags(connection: psycopg.Connection, tags: Mapping[str, str]) -> bool:
+    """Whether the tags are others than before."""
     known = {row[0] for row in connection.execute("SELECT id FROM sidestream.node").fetchall()}
     strange = sorted(set(tags.values()) - known)
     if strange:
         raise ConfigurationError(f"The tag file names places that are no nodes of the hub: {', '.join(strange[:5])}.")
+    before: dict[str, str] = dict(connection.execute("SELECT code, place FROM sidestream.tag").fetchall())
+    if before == tags:
+        return False
     _replace(connection, "tag", ("code", "place"), tags.items())
+    return True

@@ -54,16 +54,19 @@ class FakeEdge:
         properties = Properties(PacketTypes.PUBLISH)
         if key:
             properties.UserProperty = key.properties()
+        wait_for(self._client.is_connected)
         info = self._client.publish(topic or self.address.topic(channel), payload, qos=1, properties=properties)
         info.wait_for_publish(5)
 
-    def send_until_acknowledged(self, frames: list[tuple[FrameKey, bytes]], within_s: float = 20) -> None:
+    def send_until_acknowledged(
+        self, frames: list[tuple[FrameKey, bytes]], within_s: float = 20, channel: str = "readings"
+    ) -> None:
         """Sends again whatever is not acknowledged, as an edge does."""
         deadline = time.monotonic() + within_s
         while left := [f for f in frames if (f[0].epoch, f[0].lane, f[0].seq) not in self.acknowledged]:
             assert time.monotonic() < deadline, f"{len(left)} frames are not acknowledged"
             for key, payload in left:
-                self.send(key, payload)
+                self.send(key, payload, channel)
             time.sleep(0.3)
 
     def close(self) -> None:

@@ -12,9 +12,10 @@ import time
 import pytest
 import zmq
 from fake_edge import FakeEdge, wait_for
-from frames import key_of, readings_body
+from frames import key_of, readings_body, scans_body
 from hub_files import test_hub
 
+from sidestream_app.embedded.broker_config import BrokerKind
 from sidestream_app.embedded.ports import free_port
 from sidestream_contracts.hints import decode_hint
 from sidestream_contracts.topics import DeviceAddress
@@ -218,3 +219,20 @@ def test_a_will_of_an_old_connection_does_not_put_a_device_offline(start_ingest,
     wait_for(lambda: connection.execute("SELECT 1 FROM sidestream.device_status").fetchone())
     time.sleep(0.3)
     assert connection.execute("SELECT state FROM sidestream_v.device WHERE device = 'gw'").fetchone() == ("online",)
+
+
+@pytest.mark.parametrize("broker_kind", [None, BrokerKind.IOTCORE])
+def test_a_killed_broker_comes_back_empty_and_everything_still_lands_once(start_ingest, edge, broker, connect):
+    supervisor, _ = broker
+    start_ingest()
+    assert edge.hello.wait(10)
+    frames = some_frames(60)
+    edge.send_until_acknowledged(frames[:30])
+    supervisor.kill("broker")
+    supervisor.wait_ready("broker", restarts=1)
+    edge.send_until_acknowledged(frames[30:], within_s=30)
+    scans = [scans_body(("gate", now_us(), f"BAG-{n}")) for n in range(5)]
+    for n, body in enumerate(scans):
+        edge.send_until_acknowledged([(key_of(body, n + 1, "scan"), body)], channel="scans")
+    assert counted(connect()) == (600, 600)
+    assert connect().execute("SELECT count(*) FROM sidestream.scan").fetchone() == (5,)

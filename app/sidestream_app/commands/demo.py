@@ -12,6 +12,7 @@ from sidestream_app.commands.options import AsJson
 from sidestream_contracts.errors import ConfigurationError
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
+_QUICK_S = 15.0
 _UNIT_S = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -20,6 +21,7 @@ def demo(
     duration: Annotated[
         str | None, Parameter(name="--for", help="End by itself after this long, e.g. 60s or 5m.")
     ] = None,
+    quick: Annotated[bool, Parameter(negative=(), help="The same as --for 15s.")] = False,
     as_json: AsJson = False,
     kill: Annotated[
         str, Parameter(help="kill -9 these at random moments: ingest,broker,edge,postgres,web,flows.")
@@ -40,7 +42,7 @@ def demo(
     from sidestream_app.demo import measure
     from sidestream_app.demo.run import Options, run
 
-    seconds = _seconds(duration) if duration else None
+    seconds = _seconds(duration) if duration else _QUICK_S if quick else None
     targets = tuple(name.strip() for name in kill.split(",") if name.strip())
     if targets and seconds is None:
         raise ConfigurationError("--kill needs --for: kills fall at random moments of a timed run.")

@@ -59,7 +59,6 @@ def run(options: Options) -> dict[str, Any] | None:
     try:
         started_at = datetime.now(UTC)
         _start(stack, options.seed)
-        _tell_where_to_look(stack)
         if options.seconds is None:
             stop.wait()
             return None
@@ -75,8 +74,11 @@ def _start(stack: Stack, seed: int) -> None:
     stack.add_simulator(seed)
     stack.add_ingest()
     stack.add_web()
-    stack.add_prefect()
+    stack.add_flows()
     stack.add_edge(after=("simulator",))
+    stack.supervisor.start_all()
+    _tell_where_to_look(stack)
+    stack.add_prefect()
     stack.supervisor.start_all()
 
 
@@ -135,7 +137,7 @@ def _tell_where_to_look(stack: Stack) -> None:
         "Sidestream demo is running. Every figure is synthetic.",
         f"  live page    http://{LOOPBACK}:{ports.web}/",
         f"  read API     http://{LOOPBACK}:{ports.web}/openapi.json",
-        f"  flow runs    http://{LOOPBACK}:{ports.prefect}/ (Prefect)",
+        f"  flow runs    http://{LOOPBACK}:{ports.prefect}/ (Prefect; starts last, in half a minute or so)",
         f"  MQTT broker  {LOOPBACK}:{ports.broker}   topics sidestream/v1/#",
         f"  data, logs   {layout.home}",
         *(f"  {name:<12} pid {pid}" for name, pid in stack.supervisor.pids().items()),

@@ -82,24 +82,31 @@ class Stack:
             "web", ("web", "run", "--port", port), depends_on=("postgres",), ready=ready, env={"SIDESTREAM_DSN": dsn}
         )
 
-    def add_prefect(self) -> None:
-        """The Prefect server, with its own database in our PostgreSQL, and the flows process."""
-        from sidestream_flows.server import server_argv, server_env
+    def add_flows(self) -> None:
+        """The flows process; it works from the start and shows its runs as soon as the Prefect server is up."""
+        self._add("flows", ("flows", "run"), depends_on=("postgres",), env=self._prefect_environment())
 
-        url = self.postgres.dsn("prefect").replace("postgresql://", "postgresql+asyncpg://", 1)
-        env = server_env(self.layout.prefect, url, LOOPBACK, self.ports.prefect)
+    def add_prefect(self) -> None:
+        """The Prefect server, with its own database in our PostgreSQL; it takes longest to start."""
+        from sidestream_flows.server import server_argv
+
         self.supervisor.add(
             ProcessSpec(
                 "prefect",
                 tuple(server_argv(LOOPBACK, self.ports.prefect)),
                 self.layout.logs / "prefect.log",
-                env=env,
+                env=self._prefect_environment(),
                 depends_on=("postgres",),
                 ready=http_ok(f"http://{LOOPBACK}:{self.ports.prefect}/api/health"),
                 ready_timeout_s=120,
             )
         )
-        self._add("flows", ("flows", "run"), depends_on=("postgres",), env=env)
+
+    def _prefect_environment(self) -> dict[str, str]:
+        from sidestream_flows.server import server_env
+
+        url = self.postgres.dsn("prefect").replace("postgresql://", "postgresql+asyncpg://", 1)
+        return server_env(self.layout.prefect, url, LOOPBACK, self.ports.prefect)
 
     def _add(
         self,

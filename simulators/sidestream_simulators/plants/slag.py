@@ -7,6 +7,7 @@ Synthetic figures, hastened so that a bag is filled every ten seconds.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from random import Random
 
@@ -97,8 +98,9 @@ class SlagSide:
 
 
 def _deposit_start_kg(hub: HubFile, seed: int) -> float:
-    """What really lies in the deposit: the hub file's survey, off by its own standard deviation."""
+    """What really lies in the deposit: the survey's mass, off by up to its limit, which is √3 standard deviations."""
     start = next(node.start for node in hub.nodes if node.id == "deposit")
     if start is None:
         return 0.0
-    return max(Random(f"{seed}/deposit").gauss(start.mass_kg, start.sd_kg), 0.0)
+    limit_kg = math.sqrt(3) * start.sd_kg
+    return max(start.mass_kg + Random(f"{seed}/deposit").uniform(-limit_kg, limit_kg), 0.0)
