@@ -13,7 +13,11 @@ LEVEL_VARIABLE = "SIDESTREAM_LOG"
 
 
 def configure_logging() -> None:
-    """Every logger of ours writes plain lines to stderr from the level in SIDESTREAM_LOG on."""
+    """Every logger of ours writes plain lines to stderr from the level in SIDESTREAM_LOG on.
+
+    What the database pool says of each attempt is left out: whoever asks it says so once, in words of ours.
+    """
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     name = os.environ.get(LEVEL_VARIABLE, "info").upper()
     level = logging.getLevelNamesMapping().get(name, logging.INFO)
     structlog.configure(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from sidestream_contracts.edge import EdgeFile
 from sidestream_contracts.errors import TransientError
-from sidestream_contracts.frame import LANES, Lane
+from sidestream_contracts.frame import LANES, Lane, payload_hash
 from sidestream_contracts.messages import Acknowledgement, Command, Status
 from sidestream_contracts.topics import hello_topic
 from sidestream_edge.connection import (
@@ -271,8 +271,9 @@ class Session:
         topic = self._edge.address.topic(stored.channel)
         properties = publish_properties(stored.key.properties(), resend_after_s(flights + 1))
         size = packet_bytes(topic, stored.payload, properties)
-        if self._limit is not None and size > self._limit:
-            stored = self._park(stored, size, self._limit, "larger than the broker's maximum packet size")
+        reason = self._unfit(stored, size)
+        if reason is not None:
+            stored = self._park(stored, size, self._limit or size, reason)
             properties = publish_properties(stored.key.properties(), resend_after_s(flights + 1))
             size = packet_bytes(topic, stored.payload, properties)
         mid = self._connection.publish(topic, stored.payload, properties)
@@ -282,6 +283,14 @@ class Session:
         self._window.sent(lane, stored.place, size, now_s)
         self._on_wire[mid] = _OnWire((lane, stored.place.epoch_id, stored.place.seq), size, now_s)
         return True
+
+    def _unfit(self, stored: Stored, size: int) -> str | None:
+        """Why the hub will never get this frame as it is, or None."""
+        if self._limit is not None and size > self._limit:
+            return "larger than the broker's maximum packet size"
+        if payload_hash(stored.payload) != stored.key.hash:
+            return "damaged on this gateway's disk: its bytes no longer match their hash"
+        return None
 
     def _check_stalled(self) -> None:
         oldest_s = min((wire.since_s for wire in self._on_wire.values()), default=float("inf"))

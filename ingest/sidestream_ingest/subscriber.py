@@ -2,7 +2,7 @@
 
 Each arrival carries the generation of the connection it came by, because MQTT message ids restart with a connection and
 a late PUBACK could acknowledge somebody else's message. The broker is only a pipe: an arrival that finds the queue full
-is not taken and not acknowledged, and the edge sends it again.
+is not taken; the hub does not acknowledge it, and the edge sends it again.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.messages import Acknowledgement, Hello
 from sidestream_contracts.topics import Channel, DeviceAddress, hello_topic, hub_filter
 
 _IN_FLIGHT = 500
 """Unacknowledged messages the broker may have under way to this worker (MQTT 5 receive maximum)."""
-_QUEUE = 2000
+_QUEUE = 500
 _SHARED: tuple[Channel, ...] = ("readings", "scans")
 """Channels whose messages the workers share; each worker hears every status, which is saved idempotently."""
 _log = structlog.get_logger("ingest.mqtt")
@@ -62,6 +63,7 @@ class Subscriber:
         self._hub, self._worker, self._broker = hub, worker, broker
         self._arrivals: queue.Queue[Arrival] = queue.Queue(_QUEUE)
         self._generation = 0
+        self._failure: ConfigurationError | None = None
         self.refused = 0
         self._client = self._make_client()
 
@@ -99,6 +101,11 @@ class Subscriber:
         """Leaves the broker; arrivals that were not acknowledged come again from the edge."""
         self._client.disconnect()
         self._client.loop_stop()
+
+    def check(self) -> None:
+        """Raises what makes waiting for messages pointless, if anything does."""
+        if self._failure is not None:
+            raise self._failure
 
     def take(self, most: int, flush_s: float, wait_s: float) -> list[Arrival]:
         """Waits up to `wait_s` for a first arrival, then up to `flush_s` for more, and gives at most `most`."""
@@ -138,14 +145,18 @@ class Subscriber:
     def _on_subscribe(self, client: mqtt.Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
-            _log.error("the broker refuses a subscription", reasons=refused)
+            self._failure = ConfigurationError(
+                f"The broker {self._where()} refuses a subscription to hub {self._hub!r} ({', '.join(refused)}); "
+                "check the access rules for this login."
+            )
+            return
         hello = Hello(worker=self._worker, at=datetime.now(UTC))
         client.publish(hello_topic(self._hub), hello.model_dump_json(), qos=0)
 
     def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         _log.warning("lost the broker", broker=self._where(), reason=str(reason))
 
-    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         properties = getattr(message.properties, "UserProperty", ()) if message.properties else ()
         arrival = Arrival(
             self._generation,
@@ -159,7 +170,10 @@ class Subscriber:
         try:
             self._arrivals.put_nowait(arrival)
         except queue.Full:
-            self.refused += 1  # safe: without an acknowledgement the edge keeps it and sends it again
+            # Safe: only the hub's own acknowledgement lets the edge forget it. Without PUBACK the broker would keep one of
+            # its places for it as long as the connection lives, and with none left deliver nothing more.
+            self.refused += 1
+            client.ack(message.mid, message.qos)
 
     def _on_log(self, _client: mqtt.Client, _data: Any, level: int, text: str) -> None:
         if level == mqtt.MQTT_LOG_ERR:

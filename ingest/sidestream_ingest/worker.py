@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from sidestream_contracts.errors import ContractError, TransientError
-from sidestream_ingest.desk import Batch, Desk
+from sidestream_ingest.desk import Desk
 from sidestream_ingest.hints import HintPublisher
 from sidestream_ingest.subscriber import Arrival, BrokerAddress, Subscriber
 from sidestream_store.batch import CheckedFrame
@@ -74,6 +74,7 @@ class Worker:
                 arrivals = subscriber.take(self._settings.most_frames, self._settings.flush_s, wait_s=0.2)
                 if arrivals:
                     self._handle(subscriber, arrivals)
+                subscriber.check()
                 if time.monotonic() - reported_at > self._settings.report_s:
                     reported_at = time.monotonic()
                     _log.info("so far", **self._counts, refused=subscriber.refused)
@@ -85,37 +86,45 @@ class Worker:
                 self._hints.close()
 
     def _handle(self, subscriber: Subscriber, arrivals: list[Arrival]) -> None:
-        batch = self._persist(lambda c: self._sort_and_apply(c, arrivals))
+        """Each step is a transaction of its own that is repeated until it is committed, so none is done twice over."""
+        batch = self._persist(lambda c: self._desk.sort(c, arrivals))
         if batch is None:
             return
+        times_us = [r.time_us for f in batch.frames if not f.recorded for r in f.readings]
+        self._persist(lambda c: self._partitions.ensure(c, times_us))
+        self._deliver(batch.frames)
+        if batch.loose:
+            self._persist(lambda c: apply_frames(c, [], batch.loose))
+        self._persist(lambda c: self._desk.save_statuses(c, batch))
         keys = {(f.device_id, f.key.epoch, f.key.lane) for f in batch.frames}
         acks = self._persist(lambda c: acknowledgements(c, keys)) or {}
         for (device_id, _, _), ack in acks.items():
             subscriber.acknowledge(batch.senders[device_id], ack)
         subscriber.release(arrivals)
 
-    def _sort_and_apply(self, connection: Connection, arrivals: list[Arrival]) -> Batch:
-        batch = self._desk.sort(connection, arrivals)
-        self._partitions.ensure(connection, (r.time_us for f in batch.frames if not f.recorded for r in f.readings))
-        self._apply(connection, batch.frames, batch)
-        self._desk.save_statuses(connection, batch)
-        return batch
-
-    def _apply(self, connection: Connection, frames: list[CheckedFrame], batch: Batch) -> None:
+    def _deliver(self, frames: list[CheckedFrame]) -> None:
         """All frames in one transaction; a batch with a poison frame is halved until that frame stands alone."""
-        loose, batch.loose = batch.loose, []
         try:
-            applied = apply_frames(connection, frames, loose)
+            applied = self._persist(lambda c: apply_frames(c, frames)) if frames else None
         except ContractError as error:
-            batch.loose = loose
             if len(frames) > 1:
                 middle = len(frames) // 2
-                self._apply(connection, frames[:middle], batch)
-                self._apply(connection, frames[middle:], batch)
+                self._deliver(frames[:middle])
+                self._deliver(frames[middle:])
                 return
-            batch.loose = []
-            applied = apply_frames(connection, [frame.refused(error) for frame in frames], loose)
-        self._count(applied)
+            applied = self._quarantine(frames[0], error)
+        if applied is not None:
+            self._count(applied)
+
+    def _quarantine(self, frame: CheckedFrame, error: ContractError) -> Applied | None:
+        try:
+            return self._persist(lambda c: apply_frames(c, [frame.refused(error)]))
+        except ContractError as again:
+            # not acknowledged, so the edge keeps it; the hub's other devices go on
+            _log.error(
+                "not even quarantine takes a frame", topic=frame.message.topic, seq=frame.key.seq, error=str(again)
+            )
+            return None
 
     def _count(self, applied: Applied) -> None:
         for name in self._counts:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sidestream_store.connect import open_connection, transient_errors
 
@@ -60,26 +61,57 @@ def _itemised(raw: bytes) -> Iterator[Measurement]:
         parts = json.loads(raw)
     except ValueError:
         return
-    if not isinstance(parts, list):
-        return
-    for part in parts:
-        if isinstance(part, dict) and {"sensor", "t", "val"} <= part.keys():
+    if isinstance(parts, dict):
+        yield from _of_frame(parts)
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict) and {"sensor", "t", "val"} <= part.keys() and _is_plain(*part.values()):
             yield part["sensor"], part["t"], part["val"]
 
 
-def commit_delays_ms(dsn: str, since: datetime) -> list[float]:
-    """For each live reading received after `since`: time from its measurement to the commit of its row, ms, by the server's own commit clock.
+def _is_plain(*parts: object) -> bool:
+    return all(isinstance(part, str | int | float | None) for part in parts)
 
-    Needs `track_commit_timestamp = on`; recorded readings are left out.
+
+def _of_frame(frame: dict[str, Any]) -> Iterator[Measurement]:
+    """The measurements of a frame that was quarantined whole, as far as its columns can be read."""
+    names, indices, times, values = (frame.get(name) for name in ("sensors", "i", "t", "val"))
+    if not (
+        isinstance(names, list) and isinstance(indices, list) and isinstance(times, list) and isinstance(values, list)
+    ):
+        return
+    for index, t, value in zip(indices, times, values, strict=False):
+        if isinstance(index, int) and 0 <= index < len(names) and _is_plain(names[index], t, value):
+            yield names[index], t, value
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One live reading and when it was committed, both µs UTC by the machines' clocks."""
+
+    sensor: str
+    measured_us: int
+    committed_us: int
+
+    @property
+    def delay_ms(self) -> float:
+        """Measurement to commit."""
+        return (self.committed_us - self.measured_us) / 1000
+
+
+def deliveries(dsn: str, since: datetime) -> list[Delivery]:
+    """Every live reading measured after `since`, with the server's own commit time; recorded readings are left out.
+
+    Needs `track_commit_timestamp = on`.
     """
     with open_connection(dsn, "audit") as connection, transient_errors("read commit times"):
         rows = connection.execute(
-            "SELECT 1000 * extract(epoch FROM pg_xact_commit_timestamp(f.xmin) - r.time)::float8"
-            " FROM sidestream.reading r JOIN sidestream.frame f USING (frame_id) WHERE NOT f.recorded"
-            " AND f.received_at >= %s",
+            "SELECT s.id, (extract(epoch FROM r.time) * 1000000)::bigint,"
+            " (extract(epoch FROM pg_xact_commit_timestamp(f.xmin)) * 1000000)::bigint"
+            " FROM sidestream.reading r JOIN sidestream.frame f USING (frame_id) JOIN sidestream.sensor s USING (sensor_id)"
+            " WHERE NOT f.recorded AND r.time >= %s AND pg_xact_commit_timestamp(f.xmin) IS NOT NULL",
             [since],
         ).fetchall()
-    return [row[0] for row in rows if row[0] is not None]
+    return [Delivery(*row) for row in rows]
 
 
 def twin_figures(

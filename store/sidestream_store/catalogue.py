@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from sidestream_contracts.errors import ContractError
 from sidestream_store.connect import transient_errors
 
 
@@ -78,7 +79,19 @@ def device_number(connection: psycopg.Connection, party: str, device: str) -> in
 
 
 def save_status(connection: psycopg.Connection, device_id: int, body: Mapping[str, Any], received_at: datetime) -> None:
-    """The device's newest status; an `offline` of an epoch that is no longer the device's is an old will and ignored."""
+    """The device's newest status; an `offline` of an epoch that is no longer the device's is an old will and ignored.
+
+    ContractError `database_refused` for a status that the database can't keep.
+    """
+    try:
+        _upsert_status(connection, device_id, body, received_at)
+    except psycopg.DataError as error:
+        raise ContractError("database_refused", f"The database refuses the status: {error}") from error
+
+
+def _upsert_status(
+    connection: psycopg.Connection, device_id: int, body: Mapping[str, Any], received_at: datetime
+) -> None:
     with transient_errors("save a status"), connection.transaction():
         connection.execute(
             "INSERT INTO sidestream.device_status AS s (device_id, state, epoch, at, received_at, body)"
@@ -86,7 +99,7 @@ def save_status(connection: psycopg.Connection, device_id: int, body: Mapping[st
             " ON CONFLICT (device_id) DO UPDATE SET state = excluded.state, epoch = excluded.epoch, at = excluded.at,"
             " received_at = excluded.received_at,"
             " body = CASE WHEN excluded.state = 'offline' THEN s.body || '{\"state\": \"offline\"}' ELSE excluded.body END"
-            " WHERE excluded.state = 'online' OR excluded.epoch = s.epoch",
+            " WHERE excluded.received_at >= s.received_at AND (excluded.state = 'online' OR excluded.epoch = s.epoch)",
             {
                 "device": device_id,
                 "state": body["state"],

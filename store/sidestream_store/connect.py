@@ -24,7 +24,7 @@ def transient_errors(doing: str) -> Iterator[None]:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(f"{doing}: this database login may not do that: {str(error).strip()}") from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
         raise TransientError(f"{doing}: the database is away or refuses: {str(error).strip()}") from error
 
 
@@ -48,4 +48,5 @@ def open_connection(dsn: str, application: str, *, autocommit: bool = False) -> 
             keepalives_idle=5,
             keepalives_interval=2,
             keepalives_count=3,
+            tcp_user_timeout=15_000,  # ms; keepalives say nothing of data that is sent and not confirmed
         )

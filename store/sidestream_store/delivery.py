@@ -36,16 +36,13 @@ def apply_frames(
     TransientError: nothing was committed, try again. ContractError `database_refused`: one of the frames is poison.
     """
     wanted: dict[LedgerKey, CheckedFrame] = {}
-    stolen: list[Quarantined] = []
-    for frame in frames:
-        first = wanted.setdefault(frame.ledger_key, frame)
-        if first.key.hash != frame.key.hash:
-            stolen.append(ledger.stolen_key(frame, first.key.hash))
+    others = [frame for frame in frames if wanted.setdefault(frame.ledger_key, frame).key.hash != frame.key.hash]
     try:
         with transient_errors("apply frames"), connection.transaction():
             frame_ids = ledger.enter(connection, wanted)
             new = {key: wanted[key] for key in frame_ids}
-            stolen.extend(ledger.clashes(connection, [f for key, f in wanted.items() if key not in frame_ids]))
+            seen = [f for key, f in wanted.items() if key not in frame_ids]
+            stolen = ledger.clashes(connection, [*seen, *others])
             changed = telemetry.write(connection, new, frame_ids)
             insert_quarantine(connection, [*loose, *stolen, *(q for f in new.values() for q in f.quarantine)])
     except (psycopg.DataError, psycopg.IntegrityError) as error:

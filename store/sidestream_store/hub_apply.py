@@ -162,8 +162,7 @@ def _mark_all_dirty(connection: psycopg.Connection) -> None:
     """Every figure is computed again: what a sensor, a place or a tag means may have changed."""
     connection.execute(
         "INSERT INTO sidestream.dirty (sensor_id, from_at, to_at)"
-        " SELECT sensor_id, min(first_at), max(last_at) FROM sidestream.rollup_1d"
-        " WHERE first_at IS NOT NULL GROUP BY sensor_id"
+        " SELECT sensor_id, min(bucket), LEAST(max(bucket) + interval '1 day', now()) FROM sidestream.rollup_1d GROUP BY 1"
         " UNION ALL SELECT sensor_id, min(time), max(time) FROM sidestream.scan GROUP BY sensor_id"
     )
 

@@ -30,7 +30,12 @@ class Message:
     ) -> Quarantined:
         """A quarantine entry for this message, or for a `part` of it that concerns one sensor."""
         raw = self.raw if part is None else part
-        return Quarantined(self, reason, detail, raw, payload_hash(raw), readings, sensor)
+        return Quarantined(self, reason, storable(detail), raw, payload_hash(raw), readings, sensor)
+
+
+def storable(text: str) -> str:
+    """The text with whatever PostgreSQL can't keep (NUL, lone surrogates) replaced."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,15 @@ def insert_quarantine(connection: psycopg.Connection, items: Sequence[Quarantine
         cursor.executemany(
             "INSERT INTO sidestream.quarantine AS q"
             " (device, reason, hash, detail, sensor, topic, properties, raw, first_at, last_at, count, readings)"
-            " SELECT %(device)s, %(reason)s, CASE WHEN (SELECT count(*) FROM sidestream.quarantine"
+            " SELECT %(device)s, %(reason)s, CASE WHEN NOT EXISTS (SELECT FROM sidestream.quarantine"
+            "   WHERE device = %(device)s AND reason = %(reason)s AND hash = %(hash)s)"
+            "   AND (SELECT count(*) FROM sidestream.quarantine"
             "   WHERE device = %(device)s AND reason = %(reason)s) >= %(kept)s THEN 'further' ELSE %(hash)s END,"
             " %(detail)s, %(sensor)s, %(topic)s, %(properties)s, %(raw)s, %(at)s, %(at)s, 1, %(readings)s"
             " ON CONFLICT (device, reason, hash) DO UPDATE SET count = q.count + 1,"
             " readings = q.readings + excluded.readings, last_at = GREATEST(q.last_at, excluded.last_at),"
-            " raw = excluded.raw, detail = excluded.detail",
+            " raw = excluded.raw, detail = excluded.detail, sensor = excluded.sensor, topic = excluded.topic,"
+            " properties = excluded.properties",
             [
                 {
                     "device": item.message.device,

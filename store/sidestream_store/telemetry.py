@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from psycopg import sql
 
 from sidestream_store.batch import CheckedFrame, LedgerKey
 
+_PAUSE_US = 3_600_000_000
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -23,35 +25,45 @@ def write(
     recorded: list[tuple[Any, ...]] = []
     scans: list[tuple[Any, ...]] = []
     latest: dict[int, tuple[Any, ...]] = {}
-    span: dict[int, tuple[int, int]] = {}
+    times_us: dict[int, list[int]] = defaultdict(list)
     for key, frame in new.items():
         frame_id = frame_ids[key]
         rows = recorded if frame.recorded else live
         for r in frame.readings:
             rows.append((_time(r.time_us), r.sensor_id, r.value, r.quality, frame_id))
-            _widen(span, r.sensor_id, r.time_us)
+            times_us[r.sensor_id].append(r.time_us)
             candidate = (r.time_us, r.value is not None, r.value or 0.0, r, None, frame, frame_id)
             latest[r.sensor_id] = max(latest.get(r.sensor_id, candidate), candidate, key=lambda c: c[:3])
         for s in frame.scans:
             scans.append((_time(s.time_us), s.sensor_id, s.code, s.rssi_dbm, s.quality, frame.recorded, frame_id))
-            _widen(span, s.sensor_id, s.time_us)
+            times_us[s.sensor_id].append(s.time_us)
             scanned = (s.time_us, True, s.code, s, s.code, frame, frame_id)
             latest[s.sensor_id] = max(latest.get(s.sensor_id, scanned), scanned, key=lambda c: c[:3])
     _copy_readings(connection, "reading", live)
     _copy_readings(connection, "reading_recorded", recorded)
     _copy_scans(connection, scans)
     _upsert_latest(connection, latest)
-    _mark_dirty(connection, span)
-    return frozenset(span)
+    _mark_dirty(connection, times_us)
+    return frozenset(times_us)
 
 
 def _time(time_us: int) -> datetime:
     return _UNIX + timedelta(microseconds=time_us)
 
 
-def _widen(span: dict[int, tuple[int, int]], sensor_id: int, time_us: int) -> None:
-    low, high = span.get(sensor_id, (time_us, time_us))
-    span[sensor_id] = (min(low, time_us), max(high, time_us))
+def _stretches(times_us: list[int]) -> Iterator[tuple[int, int]]:
+    """First and last time of each stretch without a pause of more than an hour.
+
+    Otherwise one reading of another year would have all that lies between computed again.
+    """
+    ordered = sorted(times_us)
+    first = last = ordered[0]
+    for time_us in ordered[1:]:
+        if time_us - last > _PAUSE_US:
+            yield first, last
+            first = time_us
+        last = time_us
+    yield first, last
 
 
 def _copy_readings(connection: psycopg.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
@@ -108,10 +120,11 @@ def _upsert_latest(connection: psycopg.Connection, latest: dict[int, tuple[Any, 
     )
 
 
-def _mark_dirty(connection: psycopg.Connection, span: dict[int, tuple[int, int]]) -> None:
-    if span:
+def _mark_dirty(connection: psycopg.Connection, times_us: Mapping[int, list[int]]) -> None:
+    rows = [(sensor, low, high) for sensor, times in times_us.items() for low, high in _stretches(times)]
+    if rows:
         connection.execute(
             "INSERT INTO sidestream.dirty (sensor_id, from_at, to_at)"
             " SELECT * FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[])",
-            [list(span), [_time(low) for low, _ in span.values()], [_time(high) for _, high in span.values()]],
+            [[row[0] for row in rows], [_time(row[1]) for row in rows], [_time(row[2]) for row in rows]],
         )

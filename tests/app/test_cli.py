@@ -82,3 +82,13 @@ def test_where_needs_to_know_which_database():
     done = sidestream("where", "SS-BAG-1")
     assert done.returncode == 2
     assert "--dsn" in done.stderr
+
+
+def test_what_the_database_pool_says_of_each_attempt_is_not_printed():
+    program = (
+        "import logging; from sidestream_app.logs import configure_logging; configure_logging(); "
+        "logging.getLogger('psycopg.pool').warning('error connecting in pool-1'); logging.warning('another')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "pool-1" not in done.stderr
+    assert "another" in done.stderr

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidestream_app.demo.counting import count
+from sidestream_app.demo.layout import Layout, Ports
+from sidestream_app.demo.page_probe import page_delays_ms
 from sidestream_app.demo.twin_error import Sample, twin_error
+from sidestream_contracts.errors import ConfigurationError
 
 MEASUREMENT = st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.sampled_from([None, 1.0, 2.0]))
 MANY = st.lists(MEASUREMENT, max_size=30)
@@ -49,3 +55,37 @@ def test_coverage_is_the_share_within_two_standard_deviations():
     assert found["coverage"] == 0.75
     assert found["per"]["node/silo/stock_mass"]["samples"] == 4
     assert found["relative"] == 0.015
+
+
+def test_page_delay_is_until_the_reading_or_a_newer_one_is_seen():
+    shown = {"a": [(1_000, 1_500), (5_000, 9_000), (7_000, 9_500)]}
+    committed = [("a", 500), ("a", 1_000), ("a", 2_000), ("a", 5_000), ("a", 6_000), ("a", 8_000), ("b", 1)]
+    assert page_delays_ms(committed, shown) == [7.0, 4.0, 3.5]
+
+
+def test_fresh_removes_what_a_demo_made_and_nothing_else(tmp_path):
+    layout = Layout(tmp_path / "demo")
+    layout.prepare(fresh=False)
+    layout.truth.write_text("{}")
+    (layout.home / "mine.txt").write_text("mine")
+    layout.prepare(fresh=True)
+    assert not layout.truth.exists()
+    assert (layout.home / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_folder_with_other_things_in_it_is_not_touched(tmp_path, fresh):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigurationError, match="holds other things"):
+        Layout(tmp_path).prepare(fresh=fresh)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_that_is_a_file_is_a_sentence():
+    with pytest.raises(ConfigurationError, match=r"can't be used|holds other things"):
+        Layout(Path("/etc/passwd")).prepare(fresh=False)
+
+
+def test_ports_that_clash_are_refused():
+    with pytest.raises(ConfigurationError, match="must differ"):
+        Ports.choose(5555, 5555, 0, 0)

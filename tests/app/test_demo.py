@@ -15,11 +15,10 @@ import pytest
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(240)]
 
-FREE_PORTS = ["--web-port", "0", "--prefect-port", "0", "--broker-port", "0"]
 
-
-def start(home: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "sidestream_app", "demo", "--dir", str(home), *FREE_PORTS, *options]
+def start(home: Path, *options: str, web_port: int = 0) -> subprocess.Popen[str]:
+    ports = ["--web-port", str(web_port), "--prefect-port", "0", "--broker-port", "0"]
+    command = [sys.executable, "-m", "sidestream_app", "demo", "--dir", str(home), *ports, *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -53,10 +52,23 @@ def test_ctrl_c_ends_everything_within_five_seconds_and_the_data_stay(tmp_path):
     assert (home / "postgres" / "cluster").exists()
 
 
+def test_an_interrupt_while_it_starts_ends_it_as_quickly_and_says_so(tmp_path):
+    process = start(tmp_path / "demo", "--for", "60s", "--json")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "simulator" in line:
+            break
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert time.monotonic() - began < 6
+    assert (process.returncode, out) == (130, "")
+
+
 def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = start(tmp_path / "demo", "--web-port", str(port))
+        process = start(tmp_path / "demo", web_port=port)
         _, progress = process.communicate(timeout=60)
     assert process.returncode == 2
     assert str(port) in progress

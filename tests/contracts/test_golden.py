@@ -16,7 +16,7 @@ from sidestream_contracts.errors import ContractError
 from sidestream_contracts.frame import FrameKey, encode, parse_json, parse_key
 from sidestream_contracts.schemas import MESSAGES, message_schema
 from sidestream_contracts.topics import hello_topic, parse_topic
-from sidestream_ingest.check import check_frame
+from sidestream_ingest.check import check_frame, check_undamaged
 from sidestream_ingest.desk import _status
 from sidestream_store.batch import CheckedFrame
 from sidestream_store.catalogue import Catalogue, KnownSensor
@@ -61,6 +61,12 @@ def received(raw: bytes, entry: dict[str, Any]) -> CheckedFrame:
     key: FrameKey = parse_key([(name, value) for name, value in entry["properties"]])
     if channel == "status":
         raise AssertionError("a status is no frame")
+    try:
+        check_undamaged(message, key)
+    except ContractError as error:  # the desk keeps it apart and does not acknowledge it
+        return CheckedFrame(
+            99, key, "unusable", message, quarantine=(message.quarantined(error.reason, str(error), 0),)
+        )
     device_id = CATALOGUE.devices.get((address.party, address.device), 99)
     return check_frame(message, key, device_id, CATALOGUE, lambda sensor: f"`- {{id: {sensor}}}`")
 

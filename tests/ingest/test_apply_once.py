@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -11,9 +12,9 @@ from hub_files import test_hub
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidestream_contracts.errors import ConfigurationError, ContractError
+from sidestream_contracts.errors import ConfigurationError, ContractError, TransientError
 from sidestream_ingest.check import check_frame
-from sidestream_store.catalogue import device_number, load_catalogue
+from sidestream_store.catalogue import device_number, load_catalogue, save_status
 from sidestream_store.delivery import apply_frames
 from sidestream_store.guard import check_writable
 from sidestream_store.hub_apply import apply_hub
@@ -195,7 +196,42 @@ def test_ingest_refuses_a_database_without_a_hub(database, connect):
 def test_a_lost_connection_is_transient(hub, database):
     with psycopg.connect(database, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s", [hub.info.backend_pid])
-    from sidestream_contracts.errors import TransientError
-
     with pytest.raises(TransientError):
         apply_frames(hub, [])
+
+
+def test_a_clone_before_the_rightful_frame_in_one_batch_is_the_one_that_is_quarantined(hub):
+    rightful = checked(hub, readings_body(("flow", NOW_US, 1.0)), 1)
+    clone = checked(hub, readings_body(("flow", NOW_US, 2.0)), 1)
+    apply_frames(hub, [rightful])
+    apply_frames(hub, [clone, rightful])
+    assert hub.execute("SELECT value FROM sidestream.reading").fetchall() == [(1.0,)]
+    (raw,) = hub.execute("SELECT raw FROM sidestream.quarantine").fetchone()
+    assert raw == clone.message.raw
+
+
+def test_a_reading_of_another_year_does_not_mark_all_that_lies_between(hub):
+    year_us = 365 * 86_400_000_000
+    body = readings_body(
+        ("flow", NOW_US - year_us, 1.0), ("flow", NOW_US, 2.0), ("flow", NOW_US + 1, 2.0), clock="recorded"
+    )
+    apply_frames(hub, [checked(hub, body, 1)])
+    spans = hub.execute(
+        "SELECT extract(epoch FROM to_at - from_at)::float8 FROM sidestream.dirty ORDER BY from_at"
+    ).fetchall()
+    assert spans == [(0.0,), (1e-06,)]
+
+
+def test_an_older_status_does_not_replace_a_newer_one(hub):
+    device = device_number(hub, "a", "gw")
+    for state, seconds in (("online", 0), ("offline", 20), ("online", 10)):
+        body = {"state": state, "epoch": "e", "at": NOW.isoformat()}
+        save_status(hub, device, body, NOW + timedelta(seconds=seconds))
+    assert hub.execute("SELECT state FROM sidestream.device_status").fetchone() == ("offline",)
+
+
+def test_a_read_only_database_is_waited_for(hub):
+    frame = checked(hub, readings_body(("flow", NOW_US, 1.0)), 1)
+    hub.execute("SET default_transaction_read_only = on")
+    with pytest.raises(TransientError):
+        apply_frames(hub, [frame])

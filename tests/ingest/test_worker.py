@@ -19,6 +19,7 @@ from sidestream_app.embedded.broker_config import BrokerKind
 from sidestream_app.embedded.ports import free_port
 from sidestream_contracts.hints import decode_hint
 from sidestream_contracts.topics import DeviceAddress
+from sidestream_ingest.subscriber import BrokerAddress, Subscriber
 from sidestream_store.hub_apply import apply_hub
 
 pytestmark = pytest.mark.server
@@ -124,6 +125,68 @@ def test_bad_messages_are_kept_with_their_reason_and_cost_no_neighbour(start_ing
         "bad_key": 0,
         "bad_topic": 0,
     }
+
+
+POISON = [
+    ("readings", readings_body(("flow", 10**400, 1.0))),
+    ("readings", b'{"v":1,"kind":"parked","reason":"\\ud800","bytes":1,"limit":1,"hash":"x"}'),
+    ("readings", readings_body(("flow", 1, 1.0), note="\ud800")),
+    ("readings", b'{"a":' * 5000 + b"1" + b"}" * 5000),
+    ("status", b'{"v":1,"state":"online","epoch":"e","at":"2026-11-22T12:00:00Z","trouble":"\\u0000"}'),
+    ("status", b'{"v":1,"state":"online","epoch":"e","at":"2026-11-22T12:00:00Z","x":"\\ud800"}'),
+    ("status", b'{"v":1,"state":"online","epoch":"\\u0000","at":"2026-11-22T12:00:00Z"}'),
+]
+
+
+def test_no_message_ends_ingest_for_the_others(start_ingest, edge, connect):
+    process = start_ingest()
+    assert edge.hello.wait(10)
+    for n, (channel, body) in enumerate(POISON):
+        edge.send(key_of(body, n + 1, "bulk") if channel == "readings" else None, body, channel=channel)
+    edge.send_until_acknowledged(some_frames(3))
+    connection = connect()
+    wait_for(lambda: connection.execute("SELECT count(*) FROM sidestream.quarantine").fetchone()[0] >= len(POISON) - 1)
+    assert process.poll() is None
+    assert counted(connection) == (30, 30)
+
+
+def test_a_frame_damaged_on_the_way_is_not_acknowledged_and_the_good_one_still_lands(start_ingest, edge, connect):
+    start_ingest()
+    assert edge.hello.wait(10)
+    ((key, payload),) = some_frames(1)
+    edge.send(key, payload.replace(b"flow", b"flov"))
+    connection = connect()
+    wait_for(
+        lambda: connection.execute("SELECT 1 FROM sidestream.quarantine WHERE reason = 'hash_mismatch'").fetchone()
+    )
+    assert not edge.acknowledged
+    edge.send_until_acknowledged([(key, payload)])
+    assert counted(connection) == (10, 10)
+
+
+def test_a_full_queue_keeps_none_of_the_brokers_places(edge, broker):
+    supervisor, port = broker
+    subscriber = Subscriber(BrokerAddress("127.0.0.1", port), "h", "w")
+    subscriber.start()
+    try:
+        assert edge.hello.wait(10)
+        frames = some_frames(600, size=1)
+        for key, payload in frames[:550]:  # more than the queue holds, while nobody takes anything
+            edge.send(key, payload)
+        edge.hello.clear()
+        supervisor.kill("broker")
+        supervisor.wait_ready("broker", restarts=1)
+        for _ in range(20):
+            for key, payload in frames:
+                edge.send(key, payload)
+            if subscriber.refused >= 500:  # as many as the broker has places for
+                break
+        assert subscriber.refused >= 500
+        assert len(subscriber.take(1000, 0.2, 1.0)) >= 500
+        edge.send(*frames[0])
+        assert subscriber.take(10, 0.1, 5.0), "the broker has no place left to deliver anything"
+    finally:
+        subscriber.stop()
 
 
 def test_an_unknown_device_is_quarantined_and_acknowledged(start_ingest, broker, connect):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sidestream_store.twin import agreements as store_agreements
 from sidestream_store.twin.agreements import Asked, AskedLots, StatusRow
@@ -15,11 +16,15 @@ from sidestream_twin.agreement_status import Delivery, judged
 from sidestream_twin.context import Pass
 from sidestream_twin.core.calendar_period import Period, PeriodKind, period_at
 from sidestream_twin.core.uncertain import Uncertain
+from sidestream_twin.lifecycle import midnight
 from sidestream_twin.lot_pass import LotPass
 from sidestream_twin.plan import Plan
 from sidestream_twin.steps import Span
 
 _ENERGY = ("heat_flow", "register_heat_flow", "power", "register_power")
+
+_DAY = timedelta(days=1)
+_NOTHING_DUE = Delivery(None, 0.0, "measured")
 
 Question = tuple[HubAgreement, Period]
 
@@ -28,12 +33,10 @@ def update_agreements(now: Pass, computed: Sequence[Computed], lots: LotPass) ->
     """How many judgements were made; `agreement_status` agrees with the figures saved so far, as seen at the pass's moment."""
     questions = sorted(_questions(now, computed, lots), key=lambda q: (q[0].id, q[1].from_at))
     streams = {stream.id: stream for stream in now.plan.hub.streams}
-    by_lots = [q for q in questions if _moves_as_lots(now.plan, q[0], streams)]
-    by_flow = [q for q in questions if q not in by_lots]
-    answers = [*_lots_delivered(now, by_lots, streams), *_flow_delivered(now, by_flow)]
+    found = _delivered(now, questions, streams)
     rows: list[StatusRow] = [
-        judged(agreement, period, streams[agreement.stream], found, now)
-        for (agreement, period), found in zip([*by_lots, *by_flow], answers, strict=True)
+        judged(agreement, period, streams[agreement.stream], found.get((agreement, period), _NOTHING_DUE), now)
+        for agreement, period in questions
     ]
     store_agreements.save_statuses(now.connection, rows, now.now_at)
     return len(rows)
@@ -67,6 +70,26 @@ def _periods(span: Span, now: Pass, kind: PeriodKind) -> Iterable[Period]:
         period = period_at(at, kind, now.zone)
         yield period
         at = period.to_at
+
+
+def _delivered(now: Pass, questions: Sequence[Question], streams: Mapping[str, HubStream]) -> dict[Question, Delivery]:
+    """What was delivered while the agreement was valid; a period in which it never is has no answer."""
+    valid = {question: part for question in questions if (part := _valid_part(*question, now.zone))}
+    by_lots = [q for q in valid if _moves_as_lots(now.plan, q[0], streams)]
+    by_flow = [q for q in valid if q not in by_lots]
+    answers = [
+        *_lots_delivered(now, [(q[0], valid[q]) for q in by_lots], streams),
+        *_flow_delivered(now, [(q[0], valid[q]) for q in by_flow]),
+    ]
+    return dict(zip([*by_lots, *by_flow], answers, strict=True))
+
+
+def _valid_part(agreement: HubAgreement, period: Period, zone: ZoneInfo) -> Period | None:
+    """The part of a period in which the agreement is valid, None when it has none; `valid_to` is its last day."""
+    from_at, to_at = max(period.from_at, midnight(agreement.valid_from, zone)), period.to_at
+    if agreement.valid_to is not None:
+        to_at = min(to_at, midnight(agreement.valid_to + _DAY, zone))
+    return Period(from_at, to_at) if from_at < to_at else None
 
 
 def _moves_as_lots(plan: Plan, agreement: HubAgreement, streams: Mapping[str, HubStream]) -> bool:

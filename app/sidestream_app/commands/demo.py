@@ -13,6 +13,8 @@ from sidestream_contracts.errors import ConfigurationError
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
 _QUICK_S = 15.0
+_SHORTEST_S = 1.0
+_INTERRUPTED = 130
 _UNIT_S = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -36,7 +38,8 @@ def demo(
     """The whole product on this machine: embedded PostgreSQL and broker, simulated plant, edge agent, ingest, flows, web.
 
     Runs until Ctrl-C, or with `--for` ends by itself and tells what was sent, committed, lost and doubled, how late
-    readings were, and how far the twin is from the simulated truth. Exit code 1 if anything was lost or doubled.
+    readings were, and how far the twin is from the simulated truth. Exit code 1 if anything was lost or doubled, 130 if a
+    timed run was interrupted.
     All figures are synthetic.
     """
     from sidestream_app.demo import measure
@@ -49,7 +52,7 @@ def demo(
     options = Options(home, seconds, fresh, targets, seed, web_port, prefect_port, broker_port, as_json)
     summary = run(options)
     if summary is None:
-        return 0
+        return 0 if seconds is None else _INTERRUPTED
     print(measure.as_json(summary) if as_json else measure.as_text(summary))
     return 1 if summary["lost"] or summary["doubled"] else 0
 
@@ -58,4 +61,9 @@ def _seconds(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ConfigurationError(f"--for {text!r} is no length of time; write e.g. 60s, 5m or 1h.")
-    return float(match[1]) * _UNIT_S[match[2]]
+    seconds = float(match[1]) * _UNIT_S[match[2]]
+    if seconds < _SHORTEST_S:
+        raise ConfigurationError(
+            f"--for {text!r} is too short to measure anything; the shortest is {_SHORTEST_S:.0f}s."
+        )
+    return seconds

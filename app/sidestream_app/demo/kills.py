@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from sidestream_app.supervise import Supervisor
-from sidestream_contracts.errors import ConfigurationError
+from sidestream_contracts.errors import ConfigurationError, DomainError
 
 KILLABLE = ("ingest", "broker", "edge", "postgres", "web", "flows")
 
@@ -53,5 +53,16 @@ class Killer:
         for kill in self._kills:
             if self._stop.wait(max(0.0, began + kill.after_s - time.monotonic())):
                 return
-            pid = self._supervisor.kill(kill.target)
+            pid = self._kill(kill.target)
+            if pid is None:
+                return
             self.done.append({"after_s": round(time.monotonic() - began, 2), "target": kill.target, "pid": pid})
+
+    def _kill(self, target: str) -> int | None:
+        """The pid that was killed, as soon as there is one to kill; None when told to stop."""
+        while not self._stop.is_set():
+            try:
+                return self._supervisor.kill(target)
+            except DomainError:
+                self._stop.wait(0.1)  # it is being restarted just now
+        return None

@@ -48,13 +48,13 @@ def thaw(stack: Stack) -> None:
         stack.supervisor.send(name, signal.SIGCONT)
 
 
-def counted(stack: Stack) -> Count:
-    """The edge's journal against the database, for the epochs that the journal has."""
+def counted(stack: Stack, after: int) -> Count:
+    """The edge's journal after the mark against what the same starts of the agent (epochs) brought into the database."""
     from sidestream_edge.outbox import journal_epochs, read_journal
     from sidestream_store import audit
 
-    epochs = journal_epochs(stack.layout.outbox)
-    sent = [m for payload in read_journal(stack.layout.outbox) for m in _measurements(payload)]
+    epochs = journal_epochs(stack.layout.outbox, after)
+    sent = [m for payload in read_journal(stack.layout.outbox, after) for m in _measurements(payload)]
     quarantine = audit.quarantined(stack.dsn, epochs)
     return count(sent, audit.committed(stack.dsn, epochs).measurements, quarantine.measurements, quarantine.uncounted)
 

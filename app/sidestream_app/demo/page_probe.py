@@ -6,25 +6,28 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
+Shown = dict[str, list[tuple[int, int]]]
+"""By sensor: (time of the measurement, when the page showed it), both µs UTC, ascending."""
 
 
 class PageProbe:
-    """A thread that stays connected to `/api/v1/live`; `delays_ms` holds measurement → page for every new value shown."""
+    """A thread that stays connected to `/api/v1/live`; `shown` holds what was seen there and when."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="page probe", daemon=True)
-        self._shown: dict[str, int] = {}
-        self.delays_ms: list[float] = []
+        self.shown: Shown = {}
 
     def start(self) -> None:
         """Begins to look."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Looks no longer; `delays_ms` is final."""
+        """Looks no longer; `shown` is final."""
         self._stop.set()
         self._thread.join(timeout=3)
 
@@ -36,7 +39,7 @@ class PageProbe:
                 for event, data in self._events(connection.getresponse()):
                     self._note(event, data)
             except (OSError, http.client.HTTPException):
-                self._stop.wait(0.2)  # the page is being restarted; what it shows afterwards counts with its full delay
+                self._stop.wait(0.2)  # the page is being restarted; what waits meanwhile is seen late, and counts so
             finally:
                 connection.close()
 
@@ -59,12 +62,21 @@ class PageProbe:
         now_us = time.time_ns() // 1000
         if event not in ("latest", "snapshot") or not data:
             return
-        body = json.loads(data)
-        first = event == "snapshot"
-        for item in body["readings"]:
-            sensor, t = item["sensor"], item["t"]
-            if t is None or self._shown.get(sensor, 0) >= t:
-                continue
-            self._shown[sensor] = t
-            if not first:
-                self.delays_ms.append((now_us - t) / 1000)
+        for item in json.loads(data)["readings"]:
+            seen = self.shown.setdefault(item["sensor"], [])
+            if item["t"] is not None and (not seen or seen[-1][0] < item["t"]):
+                seen.append((item["t"], now_us))
+
+
+def page_delays_ms(committed: Iterable[tuple[str, int]], shown: Shown) -> list[float]:
+    """For each committed (sensor, time µs): how long until the page showed that reading or a newer one of its sensor, ms.
+
+    Left out: what the page already showed when the probe came, and what is newer than the last value it saw. Pure.
+    """
+    delays: list[float] = []
+    for sensor, time_us in committed:
+        seen = shown.get(sensor, [])
+        at = bisect_left(seen, (time_us, 0))
+        if at < len(seen) and time_us > seen[0][0]:
+            delays.append((seen[at][1] - time_us) / 1000)
+    return delays

@@ -42,7 +42,7 @@ def replay(recording: Recording, home: Path, env: dict[str, str], say: Callable[
             "recording": recording.name,
             "synthetic": False,
             "clock": "recorded",
-            **asdict(measure.counted(stack)),
+            **asdict(measure.counted(stack, after=0)),
             "seconds_to_database": round(arrived_s, 1),
             **_twin(stack, say),
             "dir": str(home),

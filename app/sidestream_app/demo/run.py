@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from typing import Any
 
 from sidestream_app.demo import kills, measure
 from sidestream_app.demo.layout import Layout, Ports
-from sidestream_app.demo.page_probe import PageProbe
+from sidestream_app.demo.page_probe import PageProbe, page_delays_ms
 from sidestream_app.demo.stack import Files, Stack
 from sidestream_app.embedded.ports import LOOPBACK
 
@@ -37,8 +36,17 @@ class Options:
     quiet: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Began:
+    """Where this run begins: the time, and the edge journal's end at that time; what is older is another run's."""
+
+    at: datetime
+    journal: int
+
+
 def run(options: Options) -> dict[str, Any] | None:
     """The summary of a timed run, or None after Ctrl-C; either way every process has ended."""
+    from sidestream_edge.outbox import journal_end
     from sidestream_simulators.hubs import example_hub
 
     planned = kills.plan(list(options.kill), options.seconds or 0.0, options.seed)
@@ -53,17 +61,18 @@ def run(options: Options) -> dict[str, Any] | None:
     }
     os.environ.update(env)
     stack = Stack(layout, ports, Files(example.hub_path, example.edge_path, env), _say)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end it at once, also while it is starting
     try:
-        started_at = datetime.now(UTC)
+        began = Began(datetime.now(UTC), journal_end(layout.outbox))
         _start(stack, options.seed)
-        if options.seconds is None:
-            stop.wait()
-            return None
-        return _timed(stack, options, planned, started_at, stop)
+        while options.seconds is None:
+            signal.pause()
+        return _timed(stack, options, planned, began)
+    except KeyboardInterrupt:
+        return None
     finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # it is ending already
         stack.supervisor.stop_all(5.0)
 
 
@@ -82,9 +91,7 @@ def _start(stack: Stack, seed: int) -> None:
     stack.supervisor.start_all()
 
 
-def _timed(
-    stack: Stack, options: Options, planned: list[kills.Kill], started_at: datetime, stop: threading.Event
-) -> dict[str, Any] | None:
+def _timed(stack: Stack, options: Options, planned: list[kills.Kill], began: Began) -> dict[str, Any]:
     probe = PageProbe(LOOPBACK, stack.ports.web)
     killer = kills.Killer(stack.supervisor, planned)
     probe.start()
@@ -93,39 +100,39 @@ def _timed(
     _say("demo", f"measuring for {seconds:.0f} s" + (f", will kill {', '.join(options.kill)}" if options.kill else ""))
     peak: dict[str, float] = {}
     end = time.monotonic() + seconds
-    while time.monotonic() < end and not stop.is_set():
-        sample = measure.memory(stack, os.getpid())
-        peak = {name: max(value, peak.get(name, 0.0)) for name, value in sample.items()}
-        stop.wait(min(_MEMORY_EVERY_S, max(0.0, end - time.monotonic())))
-    killer.stop()
-    if stop.is_set():
-        return None
+    try:
+        while (left_s := end - time.monotonic()) > 0:
+            sample = measure.memory(stack, os.getpid())
+            peak = {name: max(value, peak.get(name, 0.0)) for name, value in sample.items()}
+            time.sleep(min(_MEMORY_EVERY_S, left_s))
+    finally:
+        killer.stop()
     parts = measure.components(stack)
-    return _summary(stack, options, probe, killer, started_at) | {"memory_mb": peak, "components": parts}
+    return _summary(stack, options, probe, killer, began) | {"memory_mb": peak, "components": parts}
 
 
-def _summary(
-    stack: Stack, options: Options, probe: PageProbe, killer: kills.Killer, started_at: datetime
-) -> dict[str, Any]:
-    from sidestream_store.audit import commit_delays_ms
+def _summary(stack: Stack, options: Options, probe: PageProbe, killer: kills.Killer, began: Began) -> dict[str, Any]:
+    from sidestream_store.audit import deliveries
 
     _say("demo", "stopping the source and letting everything drain")
     probe.stop()
     measure.freeze_when_delivered(stack)
     try:
-        count = measure.counted(stack)
+        count = measure.counted(stack, began.journal)
     finally:
         measure.thaw(stack)
+    delivered = deliveries(stack.dsn, began.at)
+    page_ms = page_delays_ms(((d.sensor, d.measured_us) for d in delivered), probe.shown)
     return {
         "seconds": options.seconds,
         "seed": options.seed,
         "synthetic": True,
         **asdict(count),
         "latency_ms": {
-            "committed": measure.percentiles(commit_delays_ms(stack.dsn, started_at), "no live reading was committed"),
-            "page": measure.percentiles(probe.delays_ms, "the page showed no new value"),
+            "committed": measure.percentiles((d.delay_ms for d in delivered), "no live reading was committed"),
+            "page": measure.percentiles(page_ms, "the page showed no new value"),
         },
-        "twin_error": measure.compared_with_truth(stack, started_at),
+        "twin_error": measure.compared_with_truth(stack, began.at),
         "kills": killer.done,
     }
 

@@ -120,6 +120,8 @@ class Keeper:
 
     def wait_end(self, timeout_s: float) -> bool:
         """True when the keeper's thread has ended, and with it the child and its group."""
+        if self._thread.ident is None:  # an interrupt came before it began
+            return True
         self._thread.join(max(timeout_s, 0.0))
         return not self._thread.is_alive()
 

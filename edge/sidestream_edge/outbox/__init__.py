@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidestream_edge.outbox.glance import journal_epochs, waiting_frames
+from sidestream_edge.outbox.glance import journal_end, journal_epochs, waiting_frames
 from sidestream_edge.outbox.journal import read_journal
 from sidestream_edge.outbox.lock import OutboxLock
 from sidestream_edge.outbox.store import Backlog, Draft, Outbox, OutboxCorruptError, Place, Stored
@@ -15,6 +15,7 @@ __all__ = [
     "OutboxLock",
     "Place",
     "Stored",
+    "journal_end",
     "journal_epochs",
     "read_journal",
     "waiting_frames",

@@ -15,13 +15,18 @@ def waiting_frames(path: Path) -> int:
     return int(_ask(path, "SELECT count(*) FROM frame")[0][0])
 
 
-def journal_epochs(path: Path) -> set[str]:
-    """Epochs of the agent's starts that the journal tells of. DomainError where there is no outbox."""
-    return {str(row[0]) for row in _ask(path, "SELECT DISTINCT epoch FROM journal")}
+def journal_end(path: Path) -> int:
+    """A mark behind the journal's last entry, 0 where there is no outbox yet; what comes later lies after it."""
+    return int(_ask(path, "SELECT COALESCE(max(id), 0) FROM journal")[0][0]) if path.exists() else 0
 
 
-def _ask(path: Path, question: str) -> list[Any]:
+def journal_epochs(path: Path, after: int) -> set[str]:
+    """Epochs of the agent's starts that the journal tells of after the mark. DomainError where there is no outbox."""
+    return {str(row[0]) for row in _ask(path, "SELECT DISTINCT epoch FROM journal WHERE id > ?", after)}
+
+
+def _ask(path: Path, question: str, *values: object) -> list[Any]:
     if not path.exists():
         raise DomainError(f"There is no outbox {path}.")
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as db:
-        return db.execute(question).fetchall()
+        return db.execute(question, values).fetchall()

@@ -9,8 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sidestream_contracts.frame import Quality
 from sidestream_store.read.pool import Pool, read_view
 from sidestream_store.read.words import Kg
+
+REGISTERS = frozenset({"energy", "volume", "volume_temperature"})
+"""Quantities of meters' registers, which count up for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,22 @@ class Sensor:
         systematic = hypot(self.limit_pct / 100 * value, self.limit_abs) / sqrt(3)
         random = hypot(self.random_pct / 100 * value, self.random_abs)
         return hypot(systematic, random / sqrt(max(readings, 1)))
+
+    def mark(self, value: float | None, quality: int) -> str:
+        """Whether a raw reading may be trusted: good, uncertain, bad (so the source says, or it gave no number), out_of_range.
+
+        A register's range says where it turns over, not what is plausible, so registers are never out of range.
+        """
+        if quality == Quality.BAD or (value is None and self.quantity != "scan"):
+            return "bad"
+        if value is not None and self.quantity not in REGISTERS and not self._in_range(value):
+            return "out_of_range"
+        return "good" if quality == Quality.GOOD else "uncertain"
+
+    def _in_range(self, value: float) -> bool:
+        return (self.range_low is None or value >= self.range_low) and (
+            self.range_high is None or value <= self.range_high
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
-from sidestream_contracts.errors import ConfigurationError
+from sidestream_contracts.errors import ConfigurationError, DomainError
 from sidestream_store.connect import transient_errors
 
 Row = TypeVar("Row")
@@ -71,7 +71,8 @@ def _connection_settings(application: str) -> dict[str, Any]:
 async def query(pool: Pool, record: type[Row], text: LiteralString | sql.Composed, **values: Any) -> list[Row]:
     """The rows of one question as `record`s, field by column name.
 
-    TransientError when the database is away, busy or slower than 20 s; ConfigurationError when it has no Sidestream views.
+    TransientError when the database is away, busy or slower than 20 s; ConfigurationError when it has no Sidestream views;
+    DomainError when a value of the question is nothing that a database can hold.
     """
     statement = sql.SQL(text) if isinstance(text, str) else text
     try:
@@ -84,6 +85,8 @@ async def query(pool: Pool, record: type[Row], text: LiteralString | sql.Compose
             f"The database does not have the views this version reads ({error.diag.message_primary}); "
             "run `sidestream db migrate`."
         ) from error
+    except (psycopg.DataError, UnicodeEncodeError) as error:
+        raise DomainError(f"A value of the question is nothing that the database can hold: {error}.") from error
 
 
 def select(record: type[Any], view: LiteralString, tail: LiteralString = "") -> sql.Composed:

@@ -39,10 +39,17 @@ def step_start(step: int, step_s: int) -> datetime:
 
 
 def claim(connection: Connection, step_s: int, limit: int) -> Claim:
-    """The oldest `limit` rows that no one else holds are gone when the transaction commits; here is what they said."""
+    """The newest and the oldest rows, `limit` at most and half of it each, are gone when the transaction commits.
+
+    Here is what they said. The newest half keeps what happens now from waiting behind a backlog, the oldest half gets
+    the backlog done. Rows that someone else holds are left. `limit` ≥ 1; a limit of one takes the oldest.
+    """
     rows = connection.execute(
-        "WITH picked AS MATERIALIZED ("
-        "   SELECT dirty_id FROM sidestream.dirty ORDER BY dirty_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED),"
+        "WITH oldest AS MATERIALIZED ("
+        "   SELECT dirty_id FROM sidestream.dirty ORDER BY dirty_id LIMIT %(oldest)s FOR UPDATE SKIP LOCKED),"
+        " newest AS MATERIALIZED ("
+        "   SELECT dirty_id FROM sidestream.dirty ORDER BY dirty_id DESC LIMIT %(newest)s FOR UPDATE SKIP LOCKED),"
+        " picked AS MATERIALIZED (SELECT dirty_id FROM oldest UNION SELECT dirty_id FROM newest),"
         " gone AS (DELETE FROM sidestream.dirty d USING picked p WHERE d.dirty_id = p.dirty_id"
         "   RETURNING d.sensor_id, d.from_at, d.to_at),"
         " steps AS (SELECT sensor_id, count(*) AS n, range_agg(int8range("
@@ -50,7 +57,7 @@ def claim(connection: Connection, step_s: int, limit: int) -> Claim:
         "   floor(extract(epoch FROM to_at) / %(step)s)::bigint + 1)) AS touched FROM gone GROUP BY sensor_id)"
         " SELECT sensor_id, lower(part), upper(part), (SELECT sum(n) FROM steps)::bigint"
         " FROM steps, unnest(touched) AS part ORDER BY sensor_id, part",
-        {"limit": limit, "step": step_s},
+        {"oldest": limit - limit // 2, "newest": limit // 2, "step": step_s},
     ).fetchall()
     return Claim(rows[0][3] if rows else 0, tuple(Changed(*row[:3]) for row in rows))
 

@@ -174,8 +174,9 @@ def newest_step(connection: Connection, subjects: Sequence[Subject], step_s: int
     """The newest step for which one of these subjects has a figure; None where there is none."""
     row = connection.execute(
         "SELECT floor(extract(epoch FROM max(v.time)) / %s)::bigint"
-        " FROM unnest(%s::text[], %s::text[], %s::text[]) AS w (subject_kind, subject, quantity)"
-        " JOIN sidestream.twin_value v USING (subject_kind, subject, quantity)",
+        " FROM unnest(%s::text[], %s::text[], %s::text[]) AS w (subject_kind, subject, quantity) CROSS JOIN LATERAL ("
+        "   SELECT time FROM sidestream.twin_value v WHERE v.subject_kind = w.subject_kind AND v.subject = w.subject"
+        "   AND v.quantity = w.quantity ORDER BY time DESC LIMIT 1) v",
         [step_s, *_subjects(subjects)],
     ).fetchone()
     return row[0] if row else None
