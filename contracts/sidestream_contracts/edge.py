@@ -19,6 +19,7 @@ Host = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 RegisterType = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
 WORDS = {"int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "float64": 4}
+LAST_REGISTER = 65535
 
 
 class Broker(FilePart):
@@ -53,7 +54,7 @@ class ModbusRegister(FilePart):
     """One value in a Modbus device; `value = raw * scale + offset`."""
 
     id: Id
-    register_: Annotated[int, Field(ge=0, le=65535, alias="register", description="address from 0")]
+    register_: Annotated[int, Field(ge=0, le=LAST_REGISTER, alias="register", description="address from 0")]
     type: RegisterType = "uint16"
     table: Literal["holding", "input"] = "holding"
     word_order: Literal["big", "little"] = "big"
@@ -166,5 +167,33 @@ def check_edge(edge: EdgeFile) -> Iterator[Problem]:
                     ("drivers", n), f"drivers.{n}: sensor {sensor!r} is already read by driver {owner[sensor]!r}"
                 )
             owner[sensor] = driver.id
+        if isinstance(driver, ModbusDriver):
+            yield from _check_registers(n, driver)
         if isinstance(driver, RecordedDriver) and not driver.sensors and not driver.scans:
             yield Problem(("drivers", n), f"drivers.{n}: a recorded file needs `sensors` or `scans`")
+
+
+def _check_registers(n: int, driver: ModbusDriver) -> Iterator[Problem]:
+    """A register that can't be read as declared, or that two sensors of one poll claim."""
+    holder: dict[tuple[str, int], str] = {}
+    for k, sensor in enumerate(driver.sensors):
+        where = f"drivers.{n}.sensors.{k}"
+        words = range(sensor.register_, sensor.register_ + WORDS[sensor.type])
+        if sensor.scale == 0:
+            yield Problem(
+                ("drivers", n, "sensors", k, "scale"),
+                f"{where}.scale: 0 makes every reading {sensor.offset:g}; value = raw × scale + offset",
+            )
+        if words[-1] > LAST_REGISTER:
+            yield Problem(
+                ("drivers", n, "sensors", k, "register"),
+                f"{where}.register: {sensor.register_} with {len(words)} words of {sensor.type} runs past {LAST_REGISTER}",
+            )
+        taken = next((word for word in words if (sensor.table, word) in holder), None)
+        if taken is not None:
+            yield Problem(
+                ("drivers", n, "sensors", k, "register"),
+                f"{where}.register: {sensor.table} register {taken} is already part of {holder[sensor.table, taken]!r}; "
+                f"{sensor.type} takes {len(words)}",
+            )
+        holder.update(((sensor.table, word), sensor.id) for word in words)

@@ -155,6 +155,12 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _why(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error) if isinstance(error, json.JSONDecodeError) else "a number with too many digits"
+
+
 def parse_json(payload: bytes) -> dict[str, Any]:
     """A JSON object; ContractError `not_json`, `not_utf8` or `duplicate_key` otherwise.
 
@@ -165,7 +171,7 @@ def parse_json(payload: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ContractError("not_utf8", f"Payload is not UTF-8: {error.reason} at byte {error.start}.") from error
     except (ValueError, RecursionError) as error:
-        raise ContractError("not_json", f"Payload is not JSON ({len(payload)} bytes): {error}.") from error
+        raise ContractError("not_json", f"Payload is not JSON ({len(payload)} bytes): {_why(error)}.") from error
     if not isinstance(body, dict):
         raise ContractError("not_json", f"Payload is a JSON {type(body).__name__}, not an object.")
     return body

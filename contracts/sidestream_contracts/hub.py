@@ -34,6 +34,7 @@ Role = Literal[
 ]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Hub(FilePart):
@@ -109,9 +110,9 @@ class Stream(FilePart):
 class Accuracy(FilePart):
     """What a meter may err: `limit` is the class limit (systematic, sd = limit/√3), `random` a standard deviation."""
 
-    limit_pct: NotNegative = Field(default=0, description="% of the value")
+    limit_pct: Percent = Field(default=0, description="% of the value")
     limit_abs: NotNegative = Field(default=0, description="in the sensor's unit")
-    random_pct: NotNegative = Field(default=0, description="% of the value")
+    random_pct: Percent = Field(default=0, description="% of the value")
     random_abs: NotNegative = Field(default=0, description="in the sensor's unit")
     source: str | None = Field(default=None, description="where this is known from, e.g. EN 1434 class 2")
 

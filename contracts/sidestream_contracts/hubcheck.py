@@ -16,6 +16,9 @@ from sidestream_contracts.yamlfile import Problem
 
 LISTS = ("parties", "materials", "devices", "nodes", "streams", "sensors", "lots", "agreements", "benefit_factors")
 
+HOLDING = ("stock", "store")
+"""Kinds of node that hold something."""
+
 ROLE_QUANTITY = {
     "mass_flow": "mass_flow",
     "volume_flow": "volume_flow",
@@ -48,11 +51,14 @@ def check_hub(hub: HubFile) -> Iterator[Problem]:
         _check_unique_ids,
         _check_references,
         _check_aliases,
+        _check_streams,
         _check_quantities,
         _check_roles,
         _check_stocks,
         _check_lifecycles,
+        _check_lots,
         _check_agreements,
+        _check_agreed_parties,
     ):
         yield from rule(hub)
 
@@ -121,6 +127,14 @@ def unknown(what: str, value: str, known: Iterable[str]) -> str:
     return f"there is no {what} {value!r}; known: {', '.join(known) or 'none'}"
 
 
+def _check_streams(hub: HubFile) -> Iterator[Problem]:
+    for n, stream in enumerate(hub.streams):
+        if stream.source == stream.target:
+            yield Problem(
+                ("streams", n, "target"), f"streams.{n}.target: is {stream.target!r}, where it also comes from"
+            )
+
+
 def _check_quantities(hub: HubFile) -> Iterator[Problem]:
     for n, sensor in enumerate(hub.sensors):
         if sensor.quantity not in QUANTITIES:
@@ -161,8 +175,15 @@ def _check_stocks(hub: HubFile) -> Iterator[Problem]:
             yield Problem(
                 ("nodes", n, "min_kg"), f"nodes.{n}.min_kg: {node.min_kg} kg is not below max_kg {node.max_kg} kg"
             )
-        if node.start and node.kind not in ("stock", "store"):
+        if node.start and node.kind not in HOLDING:
             yield Problem(("nodes", n, "start"), f"nodes.{n}.start: a {node.kind} holds no stock; use kind: stock")
+    kinds = {node.id: node.kind for node in hub.nodes}
+    for n, sensor in enumerate(hub.sensors):
+        if sensor.role == "stock_mass" and sensor.node in kinds and (kind := kinds[sensor.node]) not in HOLDING:
+            yield Problem(
+                ("sensors", n, "node"),
+                f"sensors.{n}.node: {sensor.node!r} is a {kind}, which holds no stock; name a node of kind stock or store",
+            )
 
 
 def _check_lifecycles(hub: HubFile) -> Iterator[Problem]:
@@ -170,6 +191,17 @@ def _check_lifecycles(hub: HubFile) -> Iterator[Problem]:
         dates = [stage.since for stage in stream.lifecycle]
         if dates != sorted(set(dates)):
             yield Problem(("streams", n, "lifecycle"), f"streams.{n}.lifecycle: dates must ascend, each once")
+
+
+def _check_lots(hub: HubFile) -> Iterator[Problem]:
+    for n, lot in enumerate(hub.lots):
+        for other in hub.lots[:n]:
+            if lot.prefix.startswith(other.prefix) or other.prefix.startswith(lot.prefix):
+                yield Problem(
+                    ("lots", n, "prefix"),
+                    f"lots.{n}.prefix: {lot.prefix!r} and {other.prefix!r} of {other.id!r} begin alike, so a code could be "
+                    "either; neither may begin with the other",
+                )
 
 
 def _check_agreements(hub: HubFile) -> Iterator[Problem]:
@@ -181,6 +213,21 @@ def _check_agreements(hub: HubFile) -> Iterator[Problem]:
             )
         if agreement.valid_to and agreement.valid_to <= agreement.valid_from:
             yield Problem(("agreements", n, "valid_to"), f"agreements.{n}.valid_to: is not after valid_from")
+
+
+def _check_agreed_parties(hub: HubFile) -> Iterator[Problem]:
+    owner = {node.id: node.party for node in hub.nodes}
+    parties = {s.id: (owner.get(s.source), owner.get(s.target)) for s in hub.streams}
+    known = _ids(hub.parties)
+    for n, agreement in enumerate(hub.agreements):
+        source, target = parties.get(agreement.stream, (None, None))
+        for field, party, at in (("supplier", source, "leaves"), ("receiver", target, "enters")):
+            named = getattr(agreement, field)
+            if party in known and named in known and named != party:
+                yield Problem(
+                    ("agreements", n, field),
+                    f"agreements.{n}.{field}: is {named!r}, and the node that {agreement.stream!r} {at} belongs to {party!r}",
+                )
 
 
 def fits(quantity: str, unit: str) -> bool:

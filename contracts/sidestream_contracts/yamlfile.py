@@ -7,9 +7,10 @@ replaced from the environment, so that no secret and no port need stand in the f
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -19,7 +20,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.explain import explain, stray_truths
-from sidestream_contracts.yamlnodes import Plainer, Problem
+from sidestream_contracts.yamlnodes import Plainer, Problem, Where
 
 __all__ = ["Problem", "load"]
 
@@ -44,12 +45,46 @@ def load(
             loaded = model.model_validate(plain)
         except ValidationError as error:
             problems = [explain(detail, model, plain) for detail in error.errors()]
+            problems += _further_beside(problems, model, plain, further)
         else:
             problems = list(stray_truths(plain, model)) or list(further(loaded))
     if problems or loaded is None:
         lines = sorted({(plainer.line(p.where), p.message) for p in problems})
         raise ConfigurationError("\n".join(f"{path}:{line}: {message}" for line, message in lines))
     return loaded
+
+
+def _further_beside(
+    wrong: Sequence[Problem], model: type[Model], plain: Any, further: Callable[[Model], Iterable[Problem]]
+) -> list[Problem]:
+    """What `further` says of places that have nothing to do with the `wrong` values, so that one look finds all.
+
+    Nothing where a wrong value can't be left out, since what hangs on it would then be told as a mistake of its own.
+    """
+    rest = deepcopy(plain)
+    for problem in wrong:
+        *way, last = problem.where or ("",)
+        if len(way) < 2 or not isinstance(last, str):  # a whole section or list item: others refer to it
+            return []
+        part = rest
+        try:
+            for step in way:
+                part = part[step]
+        except (KeyError, IndexError, TypeError):
+            return []
+        if isinstance(part, dict):
+            part.pop(last, None)
+    try:
+        loaded = model.model_validate(rest)
+    except ValidationError:
+        return []
+    return [found for found in further(loaded) if not any(_touch(found.where, problem.where) for problem in wrong)]
+
+
+def _touch(one: Where, other: Where) -> bool:
+    """Whether one place lies in the other."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
 
 
 def _read(path: Path) -> MappingNode:

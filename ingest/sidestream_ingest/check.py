@@ -48,7 +48,7 @@ def check_frame(
     `snippet` gives the lines for hub.yaml that would make an unknown sensor known.
     """
     try:
-        _check_sender(message, key, device_id, catalogue)
+        _check_sender(message, device_id, catalogue)
         body = parse_json(message.raw)
         kind = _check_envelope(body, message)
         columns = _columns(body, kind)
@@ -64,7 +64,7 @@ def check_frame(
     for index, t, val, q, rssi in columns:
         name = names[index] if values.is_int(index) and 0 <= index < len(names) else None
         try:
-            sensor = _sensor(name, index, device_id, catalogue, snippet)
+            sensor = _sensor(name, index, kind, device_id=device_id, catalogue=catalogue, snippet=snippet)
             time_us, quality = values.time(t, bounds), values.quality(q)
             if kind == "scans":
                 scans.append(Scan(time_us, _of_kind(sensor, kind), values.code(val), values.rssi(rssi), quality))
@@ -78,11 +78,18 @@ def check_frame(
     )
 
 
-def _check_sender(message: Message, key: FrameKey, device_id: int, catalogue: Catalogue) -> None:
-    if device_id not in catalogue.devices.values():
-        raise ContractError("unknown_device", _unknown_device(message.device, catalogue))
+def check_undamaged(message: Message, key: FrameKey) -> None:
+    """ContractError `hash_mismatch` unless the payload is what its sender hashed.
+
+    Such a message must not be acknowledged: the good frame still lies on the edge, which sends it again.
+    """
     if payload_hash(message.raw) != key.hash:
         raise ContractError("hash_mismatch", "The payload is not what its `hash` property says; it changed on the way.")
+
+
+def _check_sender(message: Message, device_id: int, catalogue: Catalogue) -> None:
+    if device_id not in catalogue.devices.values():
+        raise ContractError("unknown_device", _unknown_device(message.device, catalogue))
 
 
 def _unknown_device(device: str, catalogue: Catalogue) -> str:
@@ -142,14 +149,16 @@ def _claimed_readings(raw: bytes) -> int:
     return len(column) if isinstance(column, list) else 0
 
 
-def _sensor(name: Any, index: Any, device_id: int, catalogue: Catalogue, snippet: Callable[[str], str]) -> KnownSensor:
+def _sensor(
+    name: Any, index: Any, kind: str, *, device_id: int, catalogue: Catalogue, snippet: Callable[[str], str]
+) -> KnownSensor:
     if name is None:
         raise ContractError("bad_index", f"`i` says {index!r}, which is no place in `sensors`.")
     if not re.match(ID_PATTERN, name):
         raise ContractError("bad_id", f"Sensor {name[:80]!r} is no id; ids match {ID_PATTERN}.")
     sensor = catalogue.sensors.get(name)
     if sensor is None:
-        guess = nearest(name, catalogue.sensors)
+        guess = nearest(name, (like for like, known in catalogue.sensors.items() if _fits(known, kind)))
         hint = f" Did you mean {guess!r}?" if guess else ""
         raise ContractError(
             "unknown_sensor", f"Sensor {name!r} is not in hub.yaml.{hint} Add under `sensors:` {snippet(name)}"
@@ -159,7 +168,11 @@ def _sensor(name: Any, index: Any, device_id: int, catalogue: Catalogue, snippet
     return sensor
 
 
+def _fits(sensor: KnownSensor, kind: str) -> bool:
+    return (sensor.quantity == "scan") == (kind == "scans")
+
+
 def _of_kind(sensor: KnownSensor, kind: str) -> int:
-    if (sensor.quantity == "scan") != (kind == "scans"):
+    if not _fits(sensor, kind):
         raise ContractError("wrong_kind", f"The sensor measures {sensor.quantity!r}, and the frame holds {kind}.")
     return sensor.sensor_id

@@ -12,11 +12,12 @@ from sidestream_contracts.errors import ContractError
 from sidestream_contracts.frame import FrameKey, parse_json, parse_key
 from sidestream_contracts.messages import AnnouncedSensor, Status
 from sidestream_contracts.topics import DeviceAddress, parse_topic
-from sidestream_ingest.check import check_frame
+from sidestream_ingest.check import check_frame, check_undamaged
 from sidestream_ingest.subscriber import Arrival
 from sidestream_store.batch import CheckedFrame
 from sidestream_store.catalogue import Catalogue, device_number, hub_version, load_catalogue, save_status
 from sidestream_store.connect import Connection
+from sidestream_store.delivery import apply_frames
 from sidestream_store.quarantine import Message, Quarantined
 
 _RELOAD_S = 2.0
@@ -39,7 +40,7 @@ class Desk:
         self._catalogue: Catalogue | None = None
         self._looked_at = 0.0
         self._numbers: dict[DeviceAddress, int] = {}
-        self._announced: dict[tuple[str, str], AnnouncedSensor] = {}
+        self._announced: dict[tuple[DeviceAddress, str], AnnouncedSensor] = {}
         self.names: dict[int, str] = {}
 
     def sort(self, connection: Connection, arrivals: Iterable[Arrival]) -> Batch:
@@ -56,6 +57,7 @@ class Desk:
                     batch.statuses.append((address, _status(message), message))
                     continue
                 key = parse_key(list(arrival.properties))
+                check_undamaged(message, key)
             except ContractError as error:
                 batch.loose.append(message.quarantined(error.reason, str(error), 0))
                 continue
@@ -67,9 +69,12 @@ class Desk:
         """The newest status of each device is in the database, and its announcements are known for snippets."""
         for address, status, message in batch.statuses:
             for sensor in status.sensors:
-                self._announced[address.device, sensor.id] = sensor
+                self._announced[address, sensor.id] = sensor
             number = self._number(connection, address)
-            save_status(connection, number, status.model_dump(mode="json"), message.received_at)
+            try:
+                save_status(connection, number, status.model_dump(mode="json"), message.received_at)
+            except ContractError as error:
+                apply_frames(connection, [], [message.quarantined(error.reason, str(error), 0)])
 
     def _current(self, connection: Connection) -> Catalogue:
         now = time.monotonic()
@@ -87,22 +92,31 @@ class Desk:
         self, connection: Connection, catalogue: Catalogue, address: DeviceAddress, key: FrameKey, message: Message
     ) -> CheckedFrame:
         number = self._number(connection, address)
-        return check_frame(message, key, number, catalogue, lambda sensor: self._snippet(address.device, sensor))
+        snippet = _scanner_snippet if message.topic.endswith("/scans") else self._snippet
+        return check_frame(message, key, number, catalogue, lambda sensor: snippet(address, sensor))
 
     def _number(self, connection: Connection, address: DeviceAddress) -> int:
         if address not in self._numbers:
             self._numbers[address] = device_number(connection, address.party, address.device)
         return self._numbers[address]
 
-    def _snippet(self, device: str, sensor: str) -> str:
+    def _snippet(self, address: DeviceAddress, sensor: str) -> str:
         """The line for hub.yaml that makes the sensor known, as far as its edge has announced it."""
-        told = self._announced.get((device, sensor))
+        told = self._announced.get((address, sensor))
         quantity = told.quantity if told and told.quantity else "QUANTITY"
         unit = told.unit if told and told.unit else "UNIT"
         return (
-            f"`- {{id: {sensor}, device: {device}, name: {sensor}, quantity: {quantity}, unit: {unit}, "
+            f"`- {{id: {sensor}, device: {address.device}, name: {sensor}, quantity: {quantity}, unit: {unit}, "
             "stream: STREAM}` and run `sidestream hub apply`."
         )
+
+
+def _scanner_snippet(address: DeviceAddress, sensor: str) -> str:
+    """The line for hub.yaml that makes a scanner or reader known."""
+    return (
+        f"`- {{id: {sensor}, device: {address.device}, name: {sensor}, quantity: scan, role: scan, node: NODE}}` "
+        "and run `sidestream hub apply`."
+    )
 
 
 def _status(message: Message) -> Status:

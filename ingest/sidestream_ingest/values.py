@@ -11,7 +11,9 @@ from sidestream_contracts.errors import ContractError
 from sidestream_store.catalogue import Catalogue
 
 _LARGEST = 1e30
+_LARGEST_TIME_US = 2**62
 _MAX_CODE = 512
+_SPANS = ((365.2425 * 86_400, "years"), (86_400, "days"), (3_600, "hours"), (60, "minutes"))
 _EARLIEST_US = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _LATEST_US = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
@@ -40,19 +42,25 @@ def is_int(value: Any) -> bool:
 
 def time(t: Any, bounds: Bounds) -> int:
     """Measurement time in µs UTC inside `bounds`; ContractError `bad_time`, `time_future`, `time_too_old`, `time_impossible`."""
-    if not is_int(t):
-        raise ContractError("bad_time", f"`t` is {t!r}; it must be integer µs UTC since 1970.")
+    if not is_int(t) or not -_LARGEST_TIME_US < t < _LARGEST_TIME_US:
+        raise ContractError("bad_time", f"`t` is {str(t)[:80]!r}; it must be integer µs UTC since 1970.")
     if t > bounds.to_us:
         reason = "time_impossible" if bounds.recorded else "time_future"
-        raise ContractError(
-            reason, f"Measured {(t - bounds.to_us) / 1e6:.1f} s past the latest time taken; check the clock."
-        )
+        raise ContractError(reason, f"Measured {span(t - bounds.to_us)} past the latest time taken; check the clock.")
     if t < bounds.from_us:
         reason = "time_impossible" if bounds.recorded else "time_too_old"
         raise ContractError(
-            reason, f"Measured {(bounds.from_us - t) / 1e6:.1f} s before the oldest time taken; check the clock."
+            reason, f"Measured {span(bounds.from_us - t)} before the oldest time taken; check the clock."
         )
     return int(t)
+
+
+def span(us: int) -> str:
+    """A length of time, µs, in the largest unit of which it has two or more, for a person to read."""
+    for unit_s, word in _SPANS:
+        if us >= 2e6 * unit_s:
+            return f"about {us / 1e6 / unit_s:,.0f} {word}"
+    return f"{us / 1e6:.1f} s"
 
 
 def quality(q: Any) -> int:

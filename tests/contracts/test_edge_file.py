@@ -48,6 +48,18 @@ CASES = {
         ("register: 0", "register: -1"),
         "edge.yaml:12: drivers.0.sensors.0.register: -1 is out of range; it must be at least 0",
     ),
+    "a register that runs past the last one": (
+        ("register: 0", "register: 65535"),
+        "edge.yaml:12: drivers.0.sensors.0.register: 65535 with 2 words of uint32 runs past 65535",
+    ),
+    "two sensors in one register": (
+        ("scale: 0.001}", "scale: 0.001}\n      - {id: other, register: 1, type: int16}"),
+        "edge.yaml:13: drivers.0.sensors.1.register: holding register 1 is already part of 'flow'; int16 takes 1",
+    ),
+    "a scale of nothing": (
+        ("scale: 0.001", "scale: 0, offset: 7"),
+        "edge.yaml:12: drivers.0.sensors.0.scale: 0 makes every reading 7; value = raw × scale + offset",
+    ),
     "an empty host": (("host: 10.0.0.7", "host: ''"), "edge.yaml:9: drivers.0.host: must not be empty"),
     "no drivers": (
         ("drivers:\n", "drivers: []\nunread:\n"),
@@ -92,6 +104,14 @@ def test_a_rule_that_is_broken_is_told(complaints, case):
 
 def test_a_good_file_loads(complaints):
     assert complaints("edge") == []
+
+
+@pytest.mark.parametrize(
+    "neighbour",
+    ["register: 2, type: int16", "register: 1, table: input", "register: 65535", "register: 65532, type: int64"],
+)
+def test_registers_side_by_side_in_another_table_or_at_the_very_end_are_right(complaints, neighbour):
+    assert complaints("edge", ("scale: 0.001}", f"scale: 0.001}}\n      - {{id: other, {neighbour}}}")) == []
 
 
 def test_what_each_driver_reads_and_who_the_agent_is(tmp_path):

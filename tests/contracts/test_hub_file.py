@@ -79,6 +79,32 @@ CASES = {
     "an agreement in metres": (("unit: MW.h", "unit: m"), "hub.yaml:30: agreements.0.unit: 'm' is neither energy nor mass in UCUM; write e.g. 'MW.h' or 't'"),
     "an agreement that ends before it begins": (("valid_from: 2025-09-01}", "valid_from: 2025-09-01, valid_to: 2025-08-01}"), "hub.yaml:31: agreements.0.valid_to: is not after valid_from"),
     "an amount below nothing": (("amount: 11", "amount: -1"), "hub.yaml:30: agreements.0.amount: -1 is out of range; it must be above 0"),
+    "a stream back to where it came from": (("target: tanks", "target: boiler"), "hub.yaml:19: streams.0.target: is 'boiler', where it also comes from"),
+    "a limit of more than all": (
+        ("range: [0, 40]", "accuracy: {limit_pct: 200}"),
+        "hub.yaml:25: sensors.0.accuracy.limit_pct: 200 is out of range; it must be at most 100",
+    ),
+    "a spread of more than all": (
+        ("range: [0, 40]", "accuracy: {random_pct: 101}"),
+        "hub.yaml:25: sensors.0.accuracy.random_pct: 101 is out of range; it must be at most 100",
+    ),
+    "a stock where nothing is kept": (
+        ("node: silo", "node: boiler"),
+        "hub.yaml:26: sensors.1.node: 'boiler' is a process, which holds no stock; name a node of kind stock or store",
+    ),
+    "two lots that begin alike": (
+        ("agreements:", "  - {id: small, name: Small bag, prefix: BAG-S, material: slag, mass_kg: 9, sd_kg: 1}\nagreements:"),
+        ("hub.yaml:29: lots.1.prefix: 'BAG-S' and 'BAG-' of 'bag' begin alike, so a code could be either; neither may begin "
+        "with the other"),
+    ),
+    "a supplier who does not supply": (
+        ("supplier: steel", "supplier: farm"),
+        "hub.yaml:30: agreements.0.supplier: is 'farm', and the node that 'heat' leaves belongs to 'steel'",
+    ),
+    "a receiver who does not receive": (
+        ("receiver: farm", "receiver: steel"),
+        "hub.yaml:30: agreements.0.receiver: is 'steel', and the node that 'heat' enters belongs to 'farm'",
+    ),
     "a section as a mapping": (("lots:\n  - {id: bag", "lots:\n    {id: bag"), "hub.yaml:27: lots: must be a list, `- ` before each item, and is a mapping"),
     "a misspelt section": (
         ("lots:", "lotts:"),
@@ -104,3 +130,21 @@ def test_every_mistake_is_told_at_once(complaints):
         "hub", ("source: boiler", "source: x"), ("quantity: mass", "quantity: y"), ("supplier: steel", "supplier: z")
     )
     assert [line.split(": ")[1] for line in said] == ["streams.0.source", "sensors.1.quantity", "agreements.0.supplier"]
+
+
+@pytest.mark.parametrize("role", ["mass_flow", "volum_flow"], ids=["of another quantity", "misspelt"])
+def test_a_wrong_unit_is_told_in_the_same_round_as_a_wrong_role(complaints, role):
+    said = complaints("hub", ("role: volume_flow", f"role: {role}"), ("unit: m3/h", "unit: kW"))
+    assert [line.split(": ")[1] for line in said] == ["sensors.0.role", "sensors.0.unit"]
+
+
+def test_what_only_follows_from_a_misspelt_key_or_a_broken_section_is_not_told(complaints):
+    assert len(complaints("hub", ("stream: heat, range", "strem: heat, range"))) == 1
+    assert (
+        len(
+            complaints(
+                "hub", ("parties:\n  - {id: steel", "parties:\n    {id: steel"), ("  - {id: farm, name: Farm}\n", "")
+            )
+        )
+        == 1
+    )

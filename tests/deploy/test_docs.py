@@ -57,3 +57,11 @@ def test_the_files_that_connect_a_meter_are_well_formed_and_fit_each_other(tmp_p
 def test_the_index_names_every_page():
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     assert [page.name for page in DOCS.glob("*.md") if page.name != "README.md" and f"]({page.name}" not in index] == []
+
+
+def test_the_password_is_set_before_the_first_command_that_reads_the_gateways_file():
+    shown = [line for body in blocks(DOCS / "connect-a-meter.md", "sh") for line in body.splitlines()]
+    reading = [n for n, line in enumerate(shown) if line.startswith("sidestream ") and "edge.yaml" in line]
+    setting = next(n for n, line in enumerate(shown) if "export SIDESTREAM_BROKER_PASSWORD" in line)
+    assert len(reading) == 3
+    assert setting < min(reading)

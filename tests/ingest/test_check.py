@@ -9,7 +9,9 @@ from frames import GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream_ingest.check import check_frame
+from sidestream_contracts.errors import ContractError
+from sidestream_ingest.check import check_frame, check_undamaged
+from sidestream_ingest.desk import Desk
 from sidestream_store.batch import CheckedFrame
 from sidestream_store.catalogue import Catalogue, KnownSensor
 from sidestream_store.quarantine import Message
@@ -50,6 +52,8 @@ def check(payload: bytes, *, device_id: int = 1, channel: str = "readings", key=
         (("tin", 0, 1.0), "time_too_old"),
         (("tin", NOW_US - 401 * 86_400_000_000, 1.0), "time_too_old"),
         (("tin", 1.5, 1.0), "bad_time"),
+        (("tin", 10**400, 1.0), "bad_time"),
+        (("tin", -(2**80), 1.0), "bad_time"),
         (("tin", "2026-11-22", 1.0), "bad_time"),
         (("no\ud800pe", NOW_US, 1.0), "bad_id"),
     ],
@@ -89,7 +93,9 @@ def test_a_broken_frame_is_kept_whole_with_its_reason(payload, reason):
 
 
 def test_a_payload_that_changed_on_the_way_is_not_used():
-    assert check(readings_body(("flow", NOW_US, 1.0)), key=key_of(b"other")).quarantine[0].reason == "hash_mismatch"
+    message = Message(GATEWAY.topic("readings"), "h/a/gw", readings_body(("flow", NOW_US, 1.0)), NOW, ())
+    with pytest.raises(ContractError, match="changed on the way"):
+        check_undamaged(message, key_of(b"other"))
 
 
 def test_an_unknown_device_is_told_the_nearest_known_one():
@@ -103,6 +109,51 @@ def test_an_unknown_sensor_comes_with_the_line_that_would_make_it_known():
     frame = check(readings_body(("flov", NOW_US, 1.0)))
     assert "Did you mean 'flow'" in frame.quarantine[0].detail
     assert "`- {id: flov}`" in frame.quarantine[0].detail
+
+
+def test_an_unknown_scanner_is_likened_to_scanners_only_and_a_meter_to_meters_only():
+    scanner = check(scans_body(("tinn", NOW_US, "BAG-1"), ("gat", NOW_US, "BAG-1")), channel="scans")
+    meter = check(readings_body(("gat", NOW_US, 1.0), ("tinn", NOW_US, 1.0)))
+    guesses = [
+        [f"Did you mean {like!r}" in q.detail for like in ("tin", "gate")]
+        for f in (scanner, meter)
+        for q in f.quarantine
+    ]
+    assert guesses == [[False, False], [False, True], [False, False], [True, False]]
+
+
+def test_the_line_for_an_unknown_scanner_is_that_of_a_scanner():
+    desk = Desk()
+    desk._numbers[GATEWAY] = 1
+    for channel, body, expected in (
+        ("scans", scans_body(("gun", NOW_US, "BAG-1")), "quantity: scan, role: scan, node: NODE}"),
+        ("readings", readings_body(("gun", NOW_US, 1.0)), "quantity: QUANTITY, unit: UNIT, stream: STREAM}"),
+    ):
+        message = Message(GATEWAY.topic(channel), "h/a/gw", body, NOW, ())
+        frame = desk._checked(None, CATALOGUE, GATEWAY, key_of(body), message)
+        assert f"{{id: gun, device: gw, name: gun, {expected}" in frame.quarantine[0].detail
+
+
+@pytest.mark.parametrize(
+    ("late_us", "words"),
+    [
+        (10**18, "about 31,689 years"),
+        (3 * 86_400_000_000, "about 3 days"),
+        (5_400_000_000, "about 90 minutes"),
+        (1_500_000, "1.5 s"),
+    ],
+)
+def test_how_far_off_a_clock_is_is_told_in_words_a_person_reads(late_us, words):
+    frame = check(readings_body(("tin", NOW_US + 300_000_000 + late_us, 1.0)))
+    assert frame.quarantine[0].detail == f"Measured {words} past the latest time taken; check the clock."
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [(b"[" * 100_000, "nested too deeply"), (b'{"v":' + b"1" * 5000 + b"}", "a number with too many digits")],
+)
+def test_json_that_is_too_much_is_told_in_our_words(payload, words):
+    assert check(payload).quarantine[0].detail == f"Payload is not JSON ({len(payload)} bytes): {words}."
 
 
 def test_recorded_times_skip_the_bounds_of_live_ones():
@@ -136,7 +187,7 @@ def test_no_json_object_raises_and_each_is_either_used_or_kept(body):
 
 CELLS = st.tuples(
     st.sampled_from(["flow", "tin", "gate", "theirs", "nosuch"]),
-    st.integers(NOW_US - 10**9, NOW_US + 10**9) | st.floats() | st.text(max_size=3),
+    st.integers(NOW_US - 10**9, NOW_US + 10**9) | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=3),
     st.none() | st.floats() | st.integers() | st.text(max_size=3) | st.booleans(),
 )
 

@@ -29,7 +29,7 @@ def batches() -> list[Batch]:
     return [*parts, Batch(heat_readings((-86400.0 * 3, -86400.0 * 3 + 1)))]
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_arrival_order_with_updates_anywhere_between_gives_the_same_tables(lab: Lab, data):
     lab.clear()

@@ -155,3 +155,9 @@ def test_the_page_of_a_hub_that_is_not_applied_says_so(browser, database, start_
     expect(page.locator("#no-hub")).to_be_visible()
     expect(page.locator("#synthetic")).to_be_hidden()
     assert complaints == []
+
+
+def test_a_zone_whose_name_is_its_abbreviation_is_named_once(browser, small, start_web):
+    page = browser.new_page(timezone_id="UTC", locale="en-GB")
+    page.goto(start_web(small.dsn).url)
+    expect(page.locator("#zone")).to_have_text("Times shown in UTC")

@@ -8,6 +8,7 @@ import re
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.server
 
@@ -186,6 +187,20 @@ WRONG_QUESTIONS = (
     ("twin.csv?kind=node&subject=silo&quantity=stock_mas", 404, "quantity", "stock_mass"),
     ("twin?kind=nod", 422, "kind", "node"),
     ("lots?place=silos", 404, "place", "silo"),
+    ("lots/%00", 422, "code", None),
+    ("lots/a%00b", 422, "code", None),
+    ("lots?after=%00", 422, "after", None),
+    ("lots?place=%00", 422, "place", None),
+    ("series?sensor=%00", 422, "sensor", None),
+    ("lots/%ED%A0%80", 404, "code", None),
+    (
+        "series?sensor=flow&bucket=raw&from=2026-01-01T00:00Z&to=2026-01-02T00:00Z&after=2026-01-01T00:00:00Z~"
+        + "9" * 30,
+        422,
+        None,
+        None,
+    ),
+    ("series?sensor=flow&from=0001-01-01T00:00:00%2B14:00", 422, "from", None),
     ("nothing", 404, None, None),
 )
 
@@ -195,6 +210,47 @@ def test_a_wrong_question_is_refused_with_what_is_allowed_and_the_nearest_id(sma
     for path, status, parameter, nearest in WRONG_QUESTIONS:
         problem = refusal(httpx.get(f"{web.url}/api/v1/{path}"), status)
         assert (problem["parameter"], problem["nearest"]) == (parameter, nearest), path
+
+
+def test_a_fault_of_the_server_is_json_without_a_traceback_and_is_logged(small, start_web, monkeypatch):
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("a secret")
+
+    web = start_web(small.dsn)
+    monkeypatch.setattr("sidestream_store.read.lots.places", broken)
+    with capture_logs() as logs:
+        answer = web.get("places")
+    assert refusal(answer, 500)["code"] == "server_fault"
+    assert "secret" not in answer.text
+    assert "ZeroDivision" not in answer.text
+    assert [(line["event"], line["path"], repr(line["exc_info"])) for line in logs if line["log_level"] == "error"] == [
+        ("web.failed", "/api/v1/places", "ZeroDivisionError('a secret')")
+    ]
+
+
+def test_raw_readings_say_which_of_them_may_be_trusted(small, start_web):
+    for ago_s, value, quality in (
+        (50, 12.0, 0),
+        (40, 501.0, 0),
+        (30, -0.1, 1),
+        (20, 12.0, 1),
+        (10, 501.0, 2),
+        (5, None, 0),
+    ):
+        small.reading("flow", value, ago_s=ago_s, quality=quality)
+    small.scan("gate", "BAG-1", ago_s=10)
+    web = start_web(small.dsn)
+    expected = ["good", "out_of_range", "out_of_range", "uncertain", "bad", "bad"]
+    assert [p["mark"] for p in web.get("series", sensor="flow", bucket="raw").json()["points"]] == expected
+    assert [row["mark"] for row in rows_of(web.get("series.csv", sensor="flow", bucket="raw"))] == expected
+    assert [row["mark"] for row in rows_of(web.get("series.csv", sensor="gate", bucket="raw"))] == ["good"]
+
+
+def test_a_register_is_never_out_of_range(small, start_web):
+    small.sql.execute("UPDATE sidestream.sensor SET quantity = 'energy' WHERE id = 'flow'")
+    small.reading("flow", 501.0, ago_s=10)
+    (point,) = start_web(small.dsn).get("series", sensor="flow", bucket="raw").json()["points"]
+    assert point["mark"] == "good"
 
 
 def test_a_plus_in_an_address_is_understood_as_part_of_the_zone(small, start_web):

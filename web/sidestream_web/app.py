@@ -16,7 +16,7 @@ from sidestream_web.api import hub, live, lots, readings, trouble, twin
 from sidestream_web.headers import SecurityHeaders
 from sidestream_web.hints import Hints
 from sidestream_web.live.broadcast import Broadcaster
-from sidestream_web.parameters import only_known
+from sidestream_web.parameters import only_known, only_text
 from sidestream_web.settings import Settings
 
 _log = structlog.get_logger()
@@ -28,6 +28,7 @@ made up. A refusal is `{"error": {code, message, parameter, allowed, nearest}}` 
 _REFUSALS: dict[int | str, dict[str, object]] = {
     404: {"model": errors.ErrorBody, "description": "there is no such thing; the nearest known id is named"},
     422: {"model": errors.ErrorBody, "description": "a parameter makes no sense; what is allowed is named"},
+    500: {"model": errors.ErrorBody, "description": "a fault of the server; its log says why"},
     503: {"model": errors.ErrorBody, "description": "the database is away, or no hub was applied"},
 }
 
@@ -46,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.failure = None
     app.state.on_failure = lambda: None
     errors.install(app)
-    api = APIRouter(prefix="/api/v1", dependencies=[Depends(only_known)], responses=_REFUSALS)
+    api = APIRouter(prefix="/api/v1", dependencies=[Depends(only_known), Depends(only_text)], responses=_REFUSALS)
     for module in (hub, readings, twin, lots, trouble, live):
         api.include_router(module.router)
     app.include_router(api)

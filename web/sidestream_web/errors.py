@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from sidestream_contracts.errors import ConfigurationError, DomainError, TransientError
 from sidestream_contracts.ids import nearest
 
+_log = structlog.get_logger()
 _NAMED_AT_MOST = 12
 
 
@@ -67,10 +69,12 @@ def bad_parameter(parameter: str, message: str, allowed: Iterable[str] | None = 
 def install(app: FastAPI) -> None:
     """Every refusal of `app` comes as `ErrorBody`."""
     app.add_exception_handler(RefusedError, _refused)
+    app.add_exception_handler(DomainError, _senseless)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(TransientError, _unavailable)
     app.add_exception_handler(ConfigurationError, _misconfigured)
+    app.add_exception_handler(Exception, _failed)
 
 
 def _answer(status: int, problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -80,6 +84,17 @@ def _answer(status: int, problem: Problem, headers: Mapping[str, str] | None = N
 def _refused(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RefusedError)
     return _answer(error.status, error.problem)
+
+
+def _senseless(_: Request, error: Exception) -> JSONResponse:
+    return _answer(422, Problem(code="bad_question", message=str(error)))
+
+
+def _failed(request: Request, error: Exception) -> JSONResponse:
+    """A fault of ours: the traceback goes to the log, a sentence to the asker."""
+    _log.error("web.failed", method=request.method, path=request.url.path, exc_info=error)
+    message = f"The server failed at {request.url.path!r}; that is its fault, and its log says why."
+    return _answer(500, Problem(code="server_fault", message=message))
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -22,6 +22,7 @@ DEFAULT_SPAN: dict[Bucket, timedelta] = {
     "1h": timedelta(days=30),
     "1d": timedelta(days=365),
 }
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _PLUS_READ_AS_SPACE = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")
 
 
@@ -66,10 +67,20 @@ def only_known(request: Request) -> None:
             raise bad_parameter(name, f"There is no parameter {name!r} here; {listed}.", known, name)
 
 
+def only_text(request: Request) -> None:
+    """A NUL or half a surrogate pair, in the path or a parameter, is refused: no id, code or time holds one."""
+    for name, value in (*request.path_params.items(), *request.query_params.multi_items()):
+        if _NO_TEXT.search(str(value)):
+            raise bad_parameter(name, f"{name!r} is {value!r}, which holds a character that no text has.")
+
+
 def span(from_at: datetime | None, to_at: datetime | None, bucket: Bucket) -> Span:
     """The asked span, or the default one that ends at `to_at` or now; RefusedError where it is empty."""
-    stop = (to_at or datetime.now(UTC)).astimezone(UTC)
-    start = from_at.astimezone(UTC) if from_at else stop - DEFAULT_SPAN[bucket]
+    try:
+        stop = (to_at or datetime.now(UTC)).astimezone(UTC)
+        start = from_at.astimezone(UTC) if from_at else stop - DEFAULT_SPAN[bucket]
+    except OverflowError as error:
+        raise bad_parameter("from", "'from' and 'to' must lie in the years 1 to 9999, in UTC.") from error
     if start >= stop:
         raise bad_parameter("from", f"'from' ({start.isoformat()}) is not before 'to' ({stop.isoformat()}).")
     return Span(start, stop)

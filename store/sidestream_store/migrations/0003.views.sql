@@ -58,8 +58,9 @@ SELECT s.sensor_id, s.id AS sensor, s.name, d.id AS device, d.party, s.quantity,
        f.freshness,
        CASE
            WHEN f.freshness <> 'fresh' THEN f.freshness
-           WHEN l.quality = 2 THEN 'bad'
-           WHEN l.value < s.range_low OR l.value > s.range_high THEN 'out_of_range'
+           WHEN l.quality >= 2 OR (l.value IS NULL AND l.code IS NULL) THEN 'bad'
+           WHEN s.quantity NOT IN ('energy', 'volume', 'volume_temperature')
+                AND (l.value < s.range_low OR l.value > s.range_high) THEN 'out_of_range'
            WHEN l.quality = 1 THEN 'uncertain'
            ELSE 'good'
        END AS mark

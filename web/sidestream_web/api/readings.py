@@ -36,14 +36,19 @@ SensorId = Annotated[str, Query(description="id of a sensor, as `hub` lists them
 BucketName = Annotated[
     read.Bucket, Query(description="`raw` readings, or minutes, hours, days; days are those of the hub's zone")
 ]
+PointMark = Annotated[
+    str,
+    Field(description="good, uncertain, bad (the source says so, or gave no number) or out_of_range (implausible)"),
+]
 CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}, "description": "units are in the header"}}
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingPoint(read.Reading):
-    """A raw reading with the standard deviation that the meter's declared accuracy gives it."""
+    """A raw reading with the standard deviation that the meter's declared accuracy gives it, and whether to trust it."""
 
     sd: Sd
+    mark: PointMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,8 @@ def _question(meter: Sensor, bucket: read.Bucket) -> read.Series[Any]:
 
 def _point(meter: Sensor, row: read.Reading | read.RollUp) -> Any:
     if isinstance(row, read.Reading):
-        return ReadingPoint(row.time, row.value, row.code, row.quality, row.recorded, meter.sd(row.value))
+        sd, mark = meter.sd(row.value), meter.mark(row.value, row.quality)
+        return ReadingPoint(row.time, row.value, row.code, row.quality, row.recorded, sd, mark)
     sd = meter.sd(row.mean, row.n)
     return RollUpPoint(row.time, row.mean, row.low, row.high, row.first, row.last, row.n, row.bad, sd)
 
@@ -144,17 +150,20 @@ def _point(meter: Sensor, row: read.Reading | read.RollUp) -> Any:
 def _columns(hub: HubRecord, meter: Sensor, bucket: read.Bucket) -> tuple[list[str], Callable[[Any], list[Cell]]]:
     unit, made_up = meter.unit, hub.synthetic
 
+    def judged(row: read.Reading) -> list[Cell]:
+        return [_word(row.quality), meter.mark(row.value, row.quality), "measured", _clock(row), made_up]
+
     def scan(row: read.Reading) -> list[Cell]:
-        return [row.time, row.code, _word(row.quality), "measured", _clock(row), made_up]
+        return [row.time, row.code, *judged(row)]
 
     def reading(row: read.Reading) -> list[Cell]:
-        return [row.time, row.value, meter.sd(row.value), _word(row.quality), "measured", _clock(row), made_up]
+        return [row.time, row.value, meter.sd(row.value), *judged(row)]
 
     def roll_up(row: read.RollUp) -> list[Cell]:
         numbers = [row.mean, meter.sd(row.mean, row.n), row.low, row.high, row.first, row.last]
         return [row.time, *numbers, row.n, row.bad, "measured", made_up]
 
-    ending = ["quality", "origin", "clock", "synthetic"]
+    ending = ["quality", "mark", "origin", "clock", "synthetic"]
     if meter.quantity == "scan":
         return ["time_utc", "code", *ending], scan
     if bucket == "raw":

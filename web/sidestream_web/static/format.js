@@ -79,7 +79,8 @@ export function clockText(atMs) {
 export function zoneText() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const parts = new Intl.DateTimeFormat(language, { timeZoneName: "short" }).formatToParts(nowMs());
-  return t("zone", { zone, short: parts.find((part) => part.type === "timeZoneName")?.value ?? "" });
+  const short = parts.find((part) => part.type === "timeZoneName")?.value ?? zone;
+  return short === zone ? t("zone.only", { zone }) : t("zone", { zone, short });
 }
 
 export function ageText(atMs) {
