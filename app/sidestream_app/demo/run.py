@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -61,13 +62,18 @@ def run(options: Options) -> dict[str, Any] | None:
     }
     os.environ.update(env)
     stack = Stack(layout, ports, Files(example.hub_path, example.edge_path, env), _say)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end it at once, also while it is starting
+    stop = (
+        threading.Event()
+    )  # looked at where it is safe to end: an exception out of a signal handler may strike anywhere
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     try:
         began = Began(datetime.now(UTC), journal_end(layout.outbox))
-        _start(stack, options.seed)
-        while options.seconds is None:
-            signal.pause()
-        return _timed(stack, options, planned, began)
+        _start(stack, options.seed, stop)
+        if options.seconds is None:
+            stop.wait()
+            return None
+        return _timed(stack, options, planned, began, stop)
     except KeyboardInterrupt:
         return None
     finally:
@@ -76,7 +82,7 @@ def run(options: Options) -> dict[str, Any] | None:
         stack.supervisor.stop_all(5.0)
 
 
-def _start(stack: Stack, seed: int) -> None:
+def _start(stack: Stack, seed: int, stop: threading.Event) -> None:
     stack.start_servers()
     for note in stack.postgres.notes:
         _say("postgres", note)
@@ -85,13 +91,15 @@ def _start(stack: Stack, seed: int) -> None:
     stack.add_web()
     stack.add_flows()
     stack.add_edge(after=("simulator",))
-    stack.supervisor.start_all()
+    stack.supervisor.start_all(stop.is_set)
     _tell_where_to_look(stack)
     stack.add_prefect()
-    stack.supervisor.start_all()
+    stack.supervisor.start_all(stop.is_set)
 
 
-def _timed(stack: Stack, options: Options, planned: list[kills.Kill], began: Began) -> dict[str, Any]:
+def _timed(
+    stack: Stack, options: Options, planned: list[kills.Kill], began: Began, stop: threading.Event
+) -> dict[str, Any]:
     probe = PageProbe(LOOPBACK, stack.ports.web)
     killer = kills.Killer(stack.supervisor, planned)
     probe.start()
@@ -104,7 +112,8 @@ def _timed(stack: Stack, options: Options, planned: list[kills.Kill], began: Beg
         while (left_s := end - time.monotonic()) > 0:
             sample = measure.memory(stack, os.getpid())
             peak = {name: max(value, peak.get(name, 0.0)) for name, value in sample.items()}
-            time.sleep(min(_MEMORY_EVERY_S, left_s))
+            if stop.wait(min(_MEMORY_EVERY_S, left_s)):
+                raise KeyboardInterrupt
     finally:
         killer.stop()
     parts = measure.components(stack)

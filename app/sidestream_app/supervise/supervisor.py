@@ -68,8 +68,10 @@ class Supervisor:
         self._fresh.append(keeper)
         self._depth[spec.name] = 1 + max((self._depth[name] for name in spec.depends_on), default=0)
 
-    def start_all(self) -> None:
+    def start_all(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Returns when every child added so far is ready; what does not depend on each other starts side by side.
+
+        Raises KeyboardInterrupt soon after `interrupted()` has become true.
 
         Raises ConfigurationError (the child ended with exit code 2) or ChildStartError, with the end of the child's
         log. After these and any other exception (Ctrl-C) every child has been ended.
@@ -80,7 +82,9 @@ class Supervisor:
             for keeper in batch:
                 keeper.begin()
             with self._shared.changed:
-                self._shared.changed.wait_for(lambda: self._settled(batch))
+                while not self._shared.changed.wait_for(lambda: self._settled(batch), timeout=0.2):
+                    if interrupted():
+                        raise KeyboardInterrupt
             for keeper in batch:
                 if keeper.failure is not None:
                     raise keeper.failure
