@@ -62,9 +62,8 @@ def run(options: Options) -> dict[str, Any] | None:
     }
     os.environ.update(env)
     stack = Stack(layout, ports, Files(example.hub_path, example.edge_path, env), _say)
-    stop = (
-        threading.Event()
-    )  # looked at where it is safe to end: an exception out of a signal handler may strike anywhere
+    # looked at where it is safe to end: an exception out of a signal handler may strike anywhere
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
