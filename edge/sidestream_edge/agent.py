@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from sidestream_contracts import failpoint
 from sidestream_contracts.edge import EdgeFile, load_edge
 from sidestream_contracts.errors import ConfigurationError, SidestreamError, TransientError
 from sidestream_contracts.frame import LANES, Lane
@@ -217,6 +218,7 @@ def serve(config_path: Path, *, until_drained: bool = False) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
+        failpoint.arm()
         edge = load_edge(config_path)
         log.info("edge agent starts", device=edge.device, hub=edge.hub, broker=f"{edge.broker.host}:{edge.broker.port}")
         run(edge, config_path.resolve().parent, stop, until_drained=until_drained)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 from pydantic import ValidationError
 
+from sidestream_contracts import failpoint
 from sidestream_contracts.edge import EdgeFile
 from sidestream_contracts.errors import TransientError
 from sidestream_contracts.frame import LANES, Lane, payload_hash
@@ -279,6 +280,7 @@ class Session:
         mid = self._connection.publish(topic, stored.payload, properties)
         if mid is None:
             return False
+        failpoint.reach("edge.after_publish")
         now_s = time.monotonic()
         self._window.sent(lane, stored.place, size, now_s)
         self._on_wire[mid] = _OnWire((lane, stored.place.epoch_id, stored.place.seq), size, now_s)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import structlog
 
+from sidestream_contracts import failpoint
 from sidestream_contracts.errors import ContractError, TransientError
 from sidestream_ingest.desk import Desk
 from sidestream_ingest.hints import HintPublisher
@@ -43,6 +44,7 @@ class Settings:
 
 def serve(settings: Settings) -> int:
     """Runs until SIGTERM or SIGINT; what was taken and not committed by then comes again from the edge."""
+    failpoint.arm()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -98,9 +100,13 @@ class Worker:
         self._persist(lambda c: self._desk.save_statuses(c, batch))
         keys = {(f.device_id, f.key.epoch, f.key.lane) for f in batch.frames}
         acks = self._persist(lambda c: acknowledgements(c, keys)) or {}
+        failpoint.reach("ingest.before_ack")
         for (device_id, _, _), ack in acks.items():
             subscriber.acknowledge(batch.senders[device_id], ack)
+        failpoint.reach("ingest.after_ack")
+        failpoint.reach("ingest.before_puback")
         subscriber.release(arrivals)
+        failpoint.reach("ingest.after_puback")
 
     def _deliver(self, frames: list[CheckedFrame]) -> None:
         """All frames in one transaction; a batch with a poison frame is halved until that frame stands alone."""

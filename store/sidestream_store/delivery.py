@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from sidestream_contracts import failpoint
 from sidestream_contracts.errors import ContractError
 from sidestream_store import ledger, telemetry
 from sidestream_store.batch import CheckedFrame, LedgerKey
@@ -45,8 +46,10 @@ def apply_frames(
             stolen = ledger.clashes(connection, [*seen, *others])
             changed = telemetry.write(connection, new, frame_ids)
             insert_quarantine(connection, [*loose, *stolen, *(q for f in new.values() for q in f.quarantine)])
+            failpoint.reach("ingest.before_commit")
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise ContractError("database_refused", f"The database refuses what the frame brings: {error}") from error
+    failpoint.reach("ingest.after_commit")
     readings = sum(len(f.readings) + len(f.scans) for f in new.values())
     quarantined = sum(q.readings for f in new.values() for q in f.quarantine)
     return Applied(len(new), len(frames) - len(new), readings, quarantined, changed)

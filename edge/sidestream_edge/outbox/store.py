@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from sidestream_contracts import failpoint
 from sidestream_contracts.errors import SidestreamError, TransientError
 from sidestream_contracts.frame import LANES, FrameKey, Lane, ParkedFrame, encode, payload_hash
 from sidestream_contracts.messages import Acknowledgement, LaneStatus
@@ -132,6 +133,8 @@ class Outbox:
                 )
             with self._transaction():
                 self._insert(rows, last, cursors or {})
+                failpoint.reach("edge.before_store")
+            failpoint.reach("edge.after_store")
             self._assigned.update({(self._epoch_id, lane): seq for lane, seq in last.items()})
             for draft in drafts:
                 self._count(draft.lane, 1, len(draft.payload))
@@ -205,6 +208,8 @@ class Outbox:
                     "DELETE FROM frame WHERE lane = ? AND epoch_id = ? AND seq BETWEEN ? AND ? RETURNING seq, length(payload)",
                     (lane, epoch_id, low, high),
                 ).fetchall()
+            failpoint.reach("edge.before_delete")
+        failpoint.reach("edge.after_delete")
         with self._lock:
             for _, size in gone:
                 self._count(lane, -1, -size)
