@@ -10,14 +10,18 @@ from typing import Any
 from sidestream_contracts.frame import LANES
 from sidestream_contracts.ids import ID_PATTERN
 from sidestream_contracts.topics import CHANNELS, DeviceAddress, hello_topic
+from sidestream_contracts.twinmessage import TwinAddress
 
 Schema = dict[str, Any]
 
 _BINDING = "0.2.0"
 _PARAMETERS = {
     "hub": "id of the hub",
-    "party": "id of the party that the device belongs to",
+    "party": "id of the party that the device belongs to, or that may read the figure",
     "device": "id of the publishing agent; sensors are named inside the message",
+    "kind": "`stream` or `node`",
+    "subject": "id of the stream or node",
+    "quantity": "what the figure is: heat_flow, mass_flow, power, stock_mass, …",
 }
 _CARRIES: dict[str, tuple[str, ...]] = {
     "readings": ("frame.readings", "frame.parked"),
@@ -26,6 +30,7 @@ _CARRIES: dict[str, tuple[str, ...]] = {
     "cmd": ("command",),
     "ack": ("acknowledgement",),
     "hello": ("hello",),
+    "twin": ("twin",),
 }
 _ABOUT: dict[str, tuple[str, int, bool, str]] = {
     "readings": ("receive", 1, False, "Numbers measured by sensors of one device."),
@@ -34,6 +39,7 @@ _ABOUT: dict[str, tuple[str, int, bool, str]] = {
     "cmd": ("send", 1, False, "What the hub asks of an agent."),
     "ack": ("send", 0, False, "What is committed in the hub's database and may leave the sender's outbox."),
     "hello": ("send", 0, False, "A worker of the hub has come up; every agent sends again what is not acknowledged."),
+    "twin": ("send", 1, True, "A figure of the twin for one party that may read it; empty: it is no longer given."),
 }
 """Channel → action of the hub, QoS, retained, meaning."""
 
@@ -68,6 +74,8 @@ def address(channel: str) -> str:
     """The topic of `channel` with AsyncAPI's `{parameters}`."""
     if channel in CHANNELS:
         return DeviceAddress("{hub}", "{party}", "{device}").topic(channel)
+    if channel == "twin":
+        return TwinAddress("{hub}", "{party}", "{kind}", "{subject}", "{quantity}").topic
     return hello_topic("{hub}")
 
 

@@ -17,6 +17,7 @@ from sidestream_contracts.edge import EdgeFile
 from sidestream_contracts.frame import ParkedFrame, ReadingsFrame, ScansFrame
 from sidestream_contracts.hub import HubFile
 from sidestream_contracts.messages import Acknowledgement, Command, Hello, Status
+from sidestream_contracts.twinmessage import TwinMessage
 
 Schema = dict[str, Any]
 
@@ -28,6 +29,7 @@ MESSAGES: dict[str, type[BaseModel]] = {
     "command": Command,
     "acknowledgement": Acknowledgement,
     "hello": Hello,
+    "twin": TwinMessage,
 }
 FILES: dict[str, type[BaseModel]] = {"hub.yaml": HubFile, "edge.yaml": EdgeFile}
 _VARIABLE: Schema = {

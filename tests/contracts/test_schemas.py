@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from sidestream_contracts.asyncapi import address
 from sidestream_contracts.schemas import FILES, MESSAGES, drift, generate, write
 from sidestream_contracts.topics import CHANNELS, hello_topic, parse_topic
+from sidestream_contracts.twinmessage import parse_twin_topic
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "contracts" / "generated" / "v1"
@@ -111,10 +112,16 @@ def test_the_asyncapi_document_obeys_the_schema_of_asyncapi():
 
 def test_the_asyncapi_document_covers_every_topic():
     channels = documents()["asyncapi.json"]["channels"]
-    assert set(channels) == {*CHANNELS, "hello"}
+    assert set(channels) == {*CHANNELS, "hello", "twin"}
     for name, channel in channels.items():
-        topic = re.sub(r"\{(\w+)\}", r"\1", channel["address"])
-        assert topic == hello_topic("hub") if name == "hello" else parse_topic(topic)[1] == name
+        topic = re.sub(r"\{(\w+)\}", r"\1", channel["address"].replace("{kind}", "stream"))
+        match name:
+            case "hello":
+                assert topic == hello_topic("hub")
+            case "twin":
+                assert parse_twin_topic(topic).topic == topic
+            case _:
+                assert parse_topic(topic)[1] == name
         assert set(channel["parameters"]) == set(re.findall(r"\{(\w+)\}", address(name)))
 
 
@@ -128,8 +135,8 @@ def test_the_asyncapi_document_covers_every_message_and_tells_the_key_of_each_fr
     assert keyed == {"ReadingsFrame", "ScansFrame", "ParkedFrame"}
 
 
-def test_only_the_status_is_retained_and_only_frames_status_and_commands_ask_for_a_puback():
+def test_only_status_and_figures_are_retained_and_only_frames_status_and_commands_ask_for_a_puback():
     operations = documents()["asyncapi.json"]["operations"]
     mqtt = {name: operation["bindings"]["mqtt"] for name, operation in operations.items()}
-    assert {name for name, binding in mqtt.items() if binding["retain"]} == {"receive_status"}
+    assert {name for name, binding in mqtt.items() if binding["retain"]} == {"receive_status", "send_twin"}
     assert {name for name, binding in mqtt.items() if binding["qos"] == 0} == {"send_ack", "send_hello"}
