@@ -5,9 +5,9 @@ The document stands alone. Its payloads are the message schemas in the dialect t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
-from sidestream_contracts.frame import LANES
+from sidestream_contracts.frame import LANES, ClockSync
 from sidestream_contracts.ids import ID_PATTERN
 from sidestream_contracts.topics import CHANNELS, DeviceAddress, hello_topic
 from sidestream_contracts.twinmessage import TwinAddress
@@ -129,6 +129,16 @@ def _key_headers() -> Schema:
             "seq": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$", "description": "gap-free from 1 in its lane"},
             "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "SHA-256 of the payload bytes"},
             "prev": {**hexadecimal, "description": "epoch of the start before this one, where there was one"},
+            "sent": {
+                "type": "string",
+                "pattern": "^[1-9][0-9]{0,18}$",
+                "description": "µs since 1970-01-01 UTC by the sender's clock, at this very publish; not part of the key",
+            },
+            "sync": {
+                "type": "string",
+                "enum": list(get_args(ClockSync)),
+                "description": "whether the sender's clock was kept right (NTP, PTP) at this publish; not part of the key",
+            },
         },
     }
 

@@ -22,6 +22,8 @@ VERSION = 1
 Lane = Literal["scan", "live", "bulk"]
 LANES: tuple[Lane, ...] = get_args(Lane)
 Clock = Literal["live", "recorded"]
+ClockSync = Literal["synced", "unsynced", "unknown"]
+"""Whether the sender's clock is kept right by NTP or PTP."""
 MAX_READINGS = 10_000
 """Most readings in one frame; more is refused at the door so that one message can't claim unbounded memory."""
 

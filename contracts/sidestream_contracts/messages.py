@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from sidestream_contracts.frame import Lane
+from sidestream_contracts.frame import ClockSync, Lane
 from sidestream_contracts.ids import Id
 
 Count = Annotated[int, Field(ge=0)]
+Delivery = Literal["once", "at_least_once"]
 
 
 class _Part(BaseModel):
@@ -29,6 +30,11 @@ class AnnouncedSensor(_Part):
     driver: Id
     unit: str | None = None
     quantity: str | None = None
+    delivery: Delivery | None = Field(
+        default=None,
+        description="what the edge promises of each measurement: once, or at least once where its source gives no time "
+        "by which a repetition could be known",
+    )
 
 
 class DriverStatus(_Part):
@@ -60,6 +66,7 @@ class Status(_Message):
     sensors: list[AnnouncedSensor] = []
     drivers: list[DriverStatus] = []
     outbox: list[LaneStatus] = []
+    sync: ClockSync | None = Field(default=None, description="whether the agent's clock is kept right by NTP or PTP")
     parked: Count = Field(default=0, description="frames kept apart because the broker would not carry them")
 
 

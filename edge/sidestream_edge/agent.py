@@ -24,6 +24,7 @@ from sidestream_contracts.frame import LANES, Lane
 from sidestream_contracts.messages import Status
 from sidestream_edge import logs
 from sidestream_edge.bus import Bus
+from sidestream_edge.clocksync import ClockWatch
 from sidestream_edge.framing import Coalescer, Flush
 from sidestream_edge.outbox import Outbox, OutboxLock
 from sidestream_edge.publisher import Publisher
@@ -50,6 +51,7 @@ class Agent:
         self._bus = Bus()
         self._drivers: list[Supervised] = [supervise(d, base, self._bus, outbox.cursor(d.id)) for d in edge.drivers]
         self._coalescer = Coalescer(edge.framing)
+        self._clock_watch = ClockWatch()
         self._unstored: list[Flush] = []
         self._retry_s = 0.0
         self._trouble: str | None = None
@@ -121,6 +123,7 @@ class Agent:
                 "sensors": self._sensors,
                 "drivers": [driver.status() for driver in self._drivers],
                 "outbox": self._outbox.lanes(),
+                "sync": self._clock_watch.sync(),
                 "parked": self._outbox.parked,
                 "prev": self._outbox.previous_epoch,
                 "trouble": trouble,

@@ -30,6 +30,9 @@ CONNECT_TIMEOUT_S = 5.0
 MAX_QUEUE = 128
 """Packets that the library may hold for the wire; above the window of 64 frames, so that it is never met in practice."""
 
+PublishProperties = Properties
+"""What travels beside a payload."""
+
 _GARBAGE = (MQTTException, ValueError, struct.error, IndexError, KeyError, TypeError, UnicodeError)
 """What the library raises while it parses what no broker should send."""
 

@@ -19,17 +19,20 @@ from sidestream_contracts.errors import TransientError
 from sidestream_contracts.frame import LANES, Lane, payload_hash
 from sidestream_contracts.messages import Acknowledgement, Command, Status
 from sidestream_contracts.topics import hello_topic
+from sidestream_edge.clocksync import ClockWatch
 from sidestream_edge.connection import (
     Confirmed,
     Connected,
     Connection,
     Event,
     Lost,
+    PublishProperties,
     Received,
     Refused,
     packet_bytes,
     publish_properties,
 )
+from sidestream_edge.measurement import now_us
 from sidestream_edge.outbox import Outbox, Place, Stored
 from sidestream_edge.status import StatusClock
 from sidestream_edge.suspicion import TRIALS, Suspicion
@@ -75,6 +78,7 @@ class Session:
         self._connection = connection
         self._status = status
         self._status_clock = StatusClock()
+        self._clock_watch = ClockWatch()
         self._suspicion = suspicion
         self._window = Window()
         self._on_wire: dict[int, _OnWire] = {}
@@ -270,12 +274,12 @@ class Session:
         lane = stored.key.lane
         flights = self._window.times_sent(lane, stored.place)
         topic = self._edge.address.topic(stored.channel)
-        properties = publish_properties(stored.key.properties(), resend_after_s(flights + 1))
+        properties = self._properties(stored, flights)
         size = packet_bytes(topic, stored.payload, properties)
         reason = self._unfit(stored, size)
         if reason is not None:
             stored = self._park(stored, size, self._limit or size, reason)
-            properties = publish_properties(stored.key.properties(), resend_after_s(flights + 1))
+            properties = self._properties(stored, flights)
             size = packet_bytes(topic, stored.payload, properties)
         mid = self._connection.publish(topic, stored.payload, properties)
         if mid is None:
@@ -285,6 +289,11 @@ class Session:
         self._window.sent(lane, stored.place, size, now_s)
         self._on_wire[mid] = _OnWire((lane, stored.place.epoch_id, stored.place.seq), size, now_s)
         return True
+
+    def _properties(self, stored: Stored, flights: int) -> PublishProperties:
+        """The frame's key, and beside it when and by which clock this very publish was made."""
+        told = [("sent", str(now_us())), ("sync", self._clock_watch.sync())]
+        return publish_properties([*stored.key.properties(), *told], resend_after_s(flights + 1))
 
     def _unfit(self, stored: Stored, size: int) -> str | None:
         """Why the hub will never get this frame as it is, or None."""

@@ -86,6 +86,7 @@ class FakeHub:
         self.clashes: list[FrameKey] = []
         self.statuses: list[Status] = []
         self.expiries: list[int | None] = []
+        self.told: list[dict[str, str]] = []
         self.silent = silent
         self._lock = threading.Lock()
         self._client = client = mqtt.Client(CallbackAPIVersion.VERSION2, "hub", protocol=mqtt.MQTTv5)
@@ -116,6 +117,7 @@ class FakeHub:
             place = (key.epoch, key.lane, key.seq)
             self.order.append(place)
             self.keys.append(key)
+            self.told.append(dict(message.properties.UserProperty))
             self.expiries.append(getattr(message.properties, "MessageExpiryInterval", None))
             if self.frames.setdefault(place, message.payload) != message.payload:
                 self.clashes.append(key)

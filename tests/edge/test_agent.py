@@ -85,6 +85,8 @@ def test_a_meter_and_a_scanner_reach_the_hub_with_unitless_values_times_and_keys
     for key in hub.keys:
         assert key.hash == payload_hash(hub.frames[key.epoch, key.lane, key.seq])
     assert all(2 <= expiry <= 300 for expiry in hub.expiries)
+    assert all(before_us < int(told["sent"]) < after_us + 1e6 for told in hub.told)
+    assert {told["sync"] for told in hub.told} <= {"synced", "unsynced", "unknown"}
     assert {body["clock"] for body in hub.bodies()} == {"live"}
     assert device.reads[0] == (0, 5), "near registers are read together"
 
@@ -96,6 +98,7 @@ def test_status_is_retained_announces_sensors_and_says_offline_at_the_end(mosqui
     hub = hub_on()
     status = until(lambda: hub.statuses and hub.statuses[-1], "status")
     assert status.state == "online"
+    assert status.sync in ("synced", "unsynced", "unknown")
     assert {(s.id, s.unit, s.quantity) for s in status.sensors} == {
         ("flow", "m3/h", "volume_flow"), ("temp", "Cel", "temperature"), ("gate-qr", "1", "scan"),
     }  # fmt: skip
