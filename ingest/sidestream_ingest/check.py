@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,18 +26,34 @@ _KNOWN = frozenset({"v", "kind", "sensors", "i", "t", "val", "q", "clock", "rssi
 class _Rejects:
     """Readings of one frame that can't be used, gathered per sensor and reason so that they make one entry each."""
 
-    entries: dict[tuple[str | None, str], tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    entries: dict[tuple[str | None, str], tuple[str, list[tuple[Any, ...]]]] = field(default_factory=dict)
 
-    def add(self, sensor: str | None, error: ContractError, reading: dict[str, Any]) -> None:
-        self.entries.setdefault((sensor, error.reason), (str(error), []))[1].append(reading)
+    def add(self, sensor: str | None, error: ContractError, row: tuple[Any, ...]) -> None:
+        self.entries.setdefault((sensor, error.reason), (str(error), []))[1].append(row)
 
-    def quarantine(self, message: Message) -> tuple[Quarantined, ...]:
+    def quarantine(self, message: Message, body: Mapping[str, Any]) -> tuple[Quarantined, ...]:
         return tuple(
-            message.quarantined(
-                reason, detail, len(readings), sensor=sensor, part=json.dumps(readings, default=str).encode()
-            )
-            for (sensor, reason), (detail, readings) in self.entries.items()
+            message.quarantined(reason, detail, len(rows), sensor=sensor_id(name), part=part(body, name, rows))
+            for (name, reason), (detail, rows) in self.entries.items()
         )
+
+
+def part(body: Mapping[str, Any], name: str | None, rows: Sequence[tuple[Any, ...]]) -> bytes:
+    """A frame with only these rows (i, t, val, q, rssi) of `body`, all of the sensor `name`, to be checked again later.
+
+    Without a name the rows keep their `i`, which points at no sensor.
+    """
+    index, t, val, q, rssi = (list(column) for column in zip(*rows, strict=True))
+    columns = {"i": index if name is None else [0] * len(rows), "t": t, "val": val, "q": q}
+    if body.get("rssi") is not None:
+        columns["rssi"] = rssi
+    kept = {key: body[key] for key in ("v", "kind", "clock") if key in body}
+    return json.dumps({**kept, "sensors": [] if name is None else [name], **columns}, separators=(",", ":")).encode()
+
+
+def sensor_id(name: str | None) -> str | None:
+    """The name where it is an id, so that it can stand in a list and in a file."""
+    return name if name is not None and re.match(ID_PATTERN, name) else None
 
 
 def check_frame(
@@ -71,10 +87,10 @@ def check_frame(
             else:
                 readings.append(Reading(time_us, _of_kind(sensor, kind), values.value(val), quality))
         except ContractError as error:
-            rejects.add(name if error.reason != "bad_id" else None, error, {"sensor": name, "t": t, "val": val, "q": q})
+            rejects.add(name, error, (index, t, val, q, rssi))
     extra = {name: value for name, value in body.items() if name not in _KNOWN} or None
     return CheckedFrame(
-        device_id, key, kind, message, recorded, tuple(readings), tuple(scans), rejects.quarantine(message), extra
+        device_id, key, kind, message, recorded, tuple(readings), tuple(scans), rejects.quarantine(message, body), extra
     )
 
 

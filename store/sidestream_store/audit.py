@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sidestream_store.connect import open_connection, transient_errors
+from sidestream_store.quarantine.keep import NOT_TAKEN
 
 Measurement = tuple[str, int, float | str | None]
 """Sensor id, time in µs UTC, value or code."""
@@ -40,12 +41,16 @@ def committed(dsn: str, epochs: Collection[str]) -> Held:
 
 
 def quarantined(dsn: str, epochs: Collection[str]) -> Held:
-    """Every reading in quarantine from frames of these epochs: sensor, time and value where kept, else only counted."""
+    """Every reading in quarantine from frames of these epochs: sensor, time and value where kept, else only counted.
+
+    An entry that was replayed is not among them: its readings are committed, or in the entries that were left over from
+    it. Nor is a message that was not taken into the ledger, for what it held comes again.
+    """
     with open_connection(dsn, "audit") as connection, transient_errors("read the quarantine"):
         rows = connection.execute(
-            "SELECT raw, readings FROM sidestream.quarantine WHERE EXISTS (SELECT FROM jsonb_array_elements(properties) p"
-            " WHERE p ->> 0 = 'epoch' AND p ->> 1 = ANY (%s))",
-            [list(epochs)],
+            "SELECT raw, readings FROM sidestream.quarantine WHERE state <> 'replayed' AND reason <> ALL (%s)"
+            " AND EXISTS (SELECT FROM jsonb_array_elements(properties) p WHERE p ->> 0 = 'epoch' AND p ->> 1 = ANY (%s))",
+            [list(NOT_TAKEN), list(epochs)],
         ).fetchall()
     measurements: list[Measurement] = []
     uncounted = 0
@@ -58,14 +63,11 @@ def quarantined(dsn: str, epochs: Collection[str]) -> Held:
 
 def _itemised(raw: bytes) -> Iterator[Measurement]:
     try:
-        parts = json.loads(raw)
-    except ValueError:
+        frame = json.loads(raw)
+    except (ValueError, RecursionError):
         return
-    if isinstance(parts, dict):
-        yield from _of_frame(parts)
-    for part in parts if isinstance(parts, list) else ():
-        if isinstance(part, dict) and {"sensor", "t", "val"} <= part.keys() and _is_plain(*part.values()):
-            yield part["sensor"], part["t"], part["val"]
+    if isinstance(frame, dict):
+        yield from _of_frame(frame)
 
 
 def _is_plain(*parts: object) -> bool:
@@ -73,7 +75,7 @@ def _is_plain(*parts: object) -> bool:
 
 
 def _of_frame(frame: dict[str, Any]) -> Iterator[Measurement]:
-    """The measurements of a frame that was quarantined whole, as far as its columns can be read."""
+    """The measurements of a frame, whole or a part of one, as far as its columns can be read."""
     names, indices, times, values = (frame.get(name) for name in ("sensors", "i", "t", "val"))
     if not (
         isinstance(names, list) and isinstance(indices, list) and isinstance(times, list) and isinstance(values, list)

@@ -77,7 +77,7 @@ LIMIT 500
 """
 
 _STATE: Final = look.words(
-    ("open", "open", look.DOUBT), ("replayed", "replayed", look.GOOD), ("dropped", "dropped", look.OFF)
+    ("open", "open", look.DOUBT), ("replayed", "replayed", look.GOOD), ("discarded", "discarded", look.OFF)
 )
 _ENOUGH: Final = (Step(look.WRONG), Step(look.DOUBT, 80), Step(look.GOOD, 95))
 
