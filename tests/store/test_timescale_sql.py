@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
-from pathlib import Path
 
-import psycopg
 import pytest
 
-from sidestream_app.embedded.ports import free_port
 from sidestream_store.guard import _ON_READING
 from sidestream_store.migrate import profile
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-HERE = Path(__file__).parent.parent / "timescale"
-
-
-@pytest.fixture(scope="module")
-def timescale() -> Iterator[psycopg.Connection]:
-    """The one connection that this server takes, with the schema applied. It has no COPY, so rows come by INSERT."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed, so there is no TimescaleDB to test on: apt-get install nodejs npm")
-    if not (HERE / "node_modules").exists():
-        pytest.skip("tests/timescale has no node_modules: run `make setup-node`")
-    port = free_port()
-    server = subprocess.Popen(["node", "server.mjs", str(port)], cwd=HERE, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    assert server.stdout.readline().strip() == "ready"
-    dsn = f"host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode=disable password=postgres"
-    try:
-        with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as connection:
-            for path in sorted((files("sidestream_store") / "migrations").iterdir(), key=lambda p: p.name):
-                if path.name.endswith(".sql"):
-                    connection.execute(path.read_text())
-            yield connection
-    finally:
-        server.terminate()
-        server.wait(10)
-        server.stdout.close()
 
 
 def test_readings_are_a_hypertable_with_compression_by_sensor(timescale):
