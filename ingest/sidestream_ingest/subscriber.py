@@ -107,6 +107,21 @@ class Subscriber:
         if self._failure is not None:
             raise self._failure
 
+    def is_connected(self) -> bool:
+        """Whether the broker is there now."""
+        return self._client.is_connected()
+
+    @property
+    def connections(self) -> int:
+        """How often the broker has been connected to since the start."""
+        return self._generation
+
+    def backlog(self) -> tuple[int, int]:
+        """Messages that wait in the queue, and the bytes of their payloads."""
+        with self._arrivals.mutex:
+            waiting = list(self._arrivals.queue)
+        return len(waiting), sum(len(arrival.payload) for arrival in waiting)
+
     def take(self, most: int, flush_s: float, wait_s: float) -> list[Arrival]:
         """Waits up to `wait_s` for a first arrival, then up to `flush_s` for more, and gives at most `most`."""
         try:
@@ -134,10 +149,10 @@ class Subscriber:
 
     def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            _log.error("the broker refuses the connection", broker=self._where(), reason=str(reason))
+            _log.error("the broker refuses the connection", broker=self.where(), reason=str(reason))
             return
         self._generation += 1
-        _log.info("connected to the broker", broker=self._where(), connection=self._generation)
+        _log.info("connected to the broker", broker=self.where(), connection=self._generation)
         # A group of its own for each channel: rumqttd confuses two filters in one group and forgets to deliver the second.
         shared = [f"$share/ingest-{channel}/{hub_filter(self._hub, channel)}" for channel in _SHARED]
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in (*shared, hub_filter(self._hub, "status"))])
@@ -146,7 +161,7 @@ class Subscriber:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
             self._failure = ConfigurationError(
-                f"The broker {self._where()} refuses a subscription to hub {self._hub!r} ({', '.join(refused)}); "
+                f"The broker {self.where()} refuses a subscription to hub {self._hub!r} ({', '.join(refused)}); "
                 "check the access rules for this login."
             )
             return
@@ -154,7 +169,7 @@ class Subscriber:
         client.publish(hello_topic(self._hub), hello.model_dump_json(), qos=0)
 
     def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        _log.warning("lost the broker", broker=self._where(), reason=str(reason))
+        _log.warning("lost the broker", broker=self.where(), reason=str(reason))
 
     def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         properties = getattr(message.properties, "UserProperty", ()) if message.properties else ()
@@ -179,7 +194,8 @@ class Subscriber:
         if level == mqtt.MQTT_LOG_ERR:
             _log.error("MQTT client", message=text)
 
-    def _where(self) -> str:
+    def where(self) -> str:
+        """The broker's address, for people."""
         return f"{self._broker.host}:{self._broker.port}"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +15,9 @@ import structlog
 from sidestream_contracts import failpoint
 from sidestream_contracts.errors import ContractError, TransientError
 from sidestream_ingest.desk import Desk
+from sidestream_ingest.heart import Heart
 from sidestream_ingest.hints import HintPublisher
+from sidestream_ingest.stats import Stats
 from sidestream_ingest.subscriber import Arrival, BrokerAddress, Subscriber
 from sidestream_store.batch import CheckedFrame
 from sidestream_store.catalogue import load_catalogue
@@ -24,6 +26,7 @@ from sidestream_store.delivery import Applied, apply_frames
 from sidestream_store.guard import check_writable
 from sidestream_store.ledger import acknowledgements
 from sidestream_store.partitions import Partitions
+from sidestream_store.workers import Identity, farewell
 
 _log = structlog.get_logger("ingest")
 Result = TypeVar("Result")
@@ -61,14 +64,16 @@ class Worker:
         self._desk = Desk()
         self._partitions = Partitions()
         self._hints = HintPublisher(settings.hints_address) if settings.hints_address else None
-        self._counts = {"new": 0, "seen": 0, "readings": 0, "quarantined": 0}
+        self._who = Identity("ingest")
+        self._stats = Stats()
 
     def run(self) -> None:
         """Takes and applies until told to stop; ConfigurationError where the database is not ready for it."""
         hub = self._persist(_checked_hub)
         if hub is None:
             return
-        subscriber = Subscriber(self._settings.broker, hub, secrets.token_hex(4))
+        subscriber = Subscriber(self._settings.broker, hub, self._who.worker)
+        heart = Heart(self._who, self._stats, subscriber)
         subscriber.start()
         reported_at = time.monotonic()
         try:
@@ -77,13 +82,14 @@ class Worker:
                 if arrivals:
                     self._handle(subscriber, arrivals)
                 subscriber.check()
+                if heart.is_due():
+                    self._persist(heart.beat)
                 if time.monotonic() - reported_at > self._settings.report_s:
                     reported_at = time.monotonic()
-                    _log.info("so far", **self._counts, refused=subscriber.refused)
+                    _log.info("so far", **self._stats.summary(), refused=subscriber.refused)
         finally:
             subscriber.stop()
-            if self._connection:
-                self._connection.close()
+            self._leave()
             if self._hints:
                 self._hints.close()
 
@@ -96,13 +102,16 @@ class Worker:
         self._persist(lambda c: self._partitions.ensure(c, times_us))
         self._deliver(batch.frames)
         if batch.loose:
-            self._persist(lambda c: apply_frames(c, [], batch.loose))
+            loose = self._persist(lambda c: apply_frames(c, [], batch.loose))
+            if loose is not None:
+                self._count(loose)
         self._persist(lambda c: self._desk.save_statuses(c, batch))
         keys = {(f.device_id, f.key.epoch, f.key.lane) for f in batch.frames}
         acks = self._persist(lambda c: acknowledgements(c, keys)) or {}
         failpoint.reach("ingest.before_ack")
         for (device_id, _, _), ack in acks.items():
             subscriber.acknowledge(batch.senders[device_id], ack)
+            self._stats.acknowledgements += 1
         failpoint.reach("ingest.after_ack")
         failpoint.reach("ingest.before_puback")
         subscriber.release(arrivals)
@@ -111,7 +120,7 @@ class Worker:
     def _deliver(self, frames: list[CheckedFrame]) -> None:
         """All frames in one transaction; a batch with a poison frame is halved until that frame stands alone."""
         try:
-            applied = self._persist(lambda c: apply_frames(c, frames)) if frames else None
+            applied = self._persist(lambda c: self._apply(c, frames)) if frames else None
         except ContractError as error:
             if len(frames) > 1:
                 middle = len(frames) // 2
@@ -121,6 +130,10 @@ class Worker:
             applied = self._quarantine(frames[0], error)
         if applied is not None:
             self._count(applied)
+
+    def _apply(self, connection: Connection, frames: list[CheckedFrame]) -> Applied:
+        with self._stats.commit():
+            return apply_frames(connection, frames)
 
     def _quarantine(self, frame: CheckedFrame, error: ContractError) -> Applied | None:
         try:
@@ -133,10 +146,16 @@ class Worker:
             return None
 
     def _count(self, applied: Applied) -> None:
-        for name in self._counts:
-            self._counts[name] += getattr(applied, name)
+        self._stats.applied(applied)
         if self._hints and applied.sensor_ids:
             self._hints.send(self._desk.names.get(number, "") for number in applied.sensor_ids)
+
+    def _leave(self) -> None:
+        if self._connection is None:
+            return
+        with suppress(TransientError):  # its row then goes away by itself after an hour
+            farewell(self._connection, self._who)
+        self._connection.close()
 
     def _persist(self, work: Callable[[Connection], Result]) -> Result | None:
         """The result of `work` on a good connection, however long the database is away; None when told to stop."""
@@ -145,14 +164,18 @@ class Worker:
             try:
                 if self._connection is None:
                     self._connection = open_connection(self._settings.dsn, "ingest", autocommit=True)
-                return work(self._connection)
+                result = work(self._connection)
             except TransientError as error:
                 _log.warning("waiting for the database", error=str(error), again_in_s=delay_s)
+                self._stats.waits(str(error))
                 if self._connection is not None:
                     self._connection.close()
                     self._connection = None
                 self._stop.wait(delay_s)
                 delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+            else:
+                self._stats.works()
+                return result
         return None
 
 

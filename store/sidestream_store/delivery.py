@@ -5,7 +5,8 @@ A frame that is in the ledger already brings nothing, so the same frame may come
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -20,13 +21,17 @@ from sidestream_store.quarantine import Quarantined, insert_quarantine
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What one transaction did: frames new to the ledger and what they held, frames seen before, sensors that changed."""
+    """What one transaction did: frames new to the ledger and what they held, frames seen before, sensors that changed.
+
+    `reasons`: how many entries went to quarantine, by reason.
+    """
 
     new: int
     seen: int
     readings: int
     quarantined: int
     sensor_ids: frozenset[int] = field(default_factory=frozenset)
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 def apply_frames(
@@ -45,11 +50,13 @@ def apply_frames(
             seen = [f for key, f in wanted.items() if key not in frame_ids]
             stolen = ledger.clashes(connection, [*seen, *others])
             changed = telemetry.write(connection, new, frame_ids)
-            insert_quarantine(connection, [*loose, *stolen, *(q for f in new.values() for q in f.quarantine)])
+            apart = [*loose, *stolen, *(q for f in new.values() for q in f.quarantine)]
+            insert_quarantine(connection, apart)
             failpoint.reach("ingest.before_commit")
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise ContractError("database_refused", f"The database refuses what the frame brings: {error}") from error
     failpoint.reach("ingest.after_commit")
     readings = sum(len(f.readings) + len(f.scans) for f in new.values())
     quarantined = sum(q.readings for f in new.values() for q in f.quarantine)
-    return Applied(len(new), len(frames) - len(new), readings, quarantined, changed)
+    reasons = Counter(entry.reason for entry in apart)
+    return Applied(len(new), len(frames) - len(new), readings, quarantined, changed, reasons)

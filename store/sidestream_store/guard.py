@@ -27,6 +27,11 @@ def check_writable(connection: psycopg.Connection) -> None:
         row = connection.execute("SELECT to_regclass('sidestream.hub') IS NOT NULL").fetchone()
         if not row or not row[0]:
             raise ConfigurationError("The database has no Sidestream schema; run `sidestream db migrate` first.")
+        row = connection.execute("SELECT to_regclass('sidestream.worker') IS NOT NULL").fetchone()
+        if not row or not row[0]:
+            raise ConfigurationError(
+                "The database's schema is older than this version of Sidestream; run `sidestream db migrate` first."
+            )
         if connection.execute("SELECT 1 FROM sidestream.hub").fetchone() is None:
             raise ConfigurationError("No hub is applied to the database; run `sidestream hub apply hub.yaml` first.")
         found = [str(row[0]) for row in connection.execute(_ON_READING).fetchall()]
