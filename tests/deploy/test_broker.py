@@ -24,7 +24,13 @@ from sidestream_app.embedded.ports import LOOPBACK, free_port
 
 FILES = Path(__file__).parents[2] / "deploy/mosquitto"
 PATIENCE_S = 20.0
-PASSWORDS = {"ingest": "pw-ingest", "smelter/gw-smelter": "pw-smelter", "farm/gw-farm": "pw-farm", "farm/gw-2": "pw-2"}
+PASSWORDS = {
+    "ingest": "pw-ingest",
+    "publish": "pw-publish",
+    "smelter/gw-smelter": "pw-smelter",
+    "farm/gw-farm": "pw-farm",
+    "farm/gw-2": "pw-2",
+}
 SEARCH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
 GATEWAY, OTHER = "sidestream/v1/hub/smelter/gw-smelter", "sidestream/v1/hub/farm/gw-farm"
 
@@ -76,6 +82,9 @@ class Client:
         info.wait_for_publish(PATIENCE_S)
         assert info.is_published()
 
+    def retain(self, topic: str, payload: bytes) -> None:
+        self._paho.publish(topic, payload, qos=1, retain=True).wait_for_publish(PATIENCE_S)
+
     def try_to_send(self, topic: str, payload: bytes) -> str:
         """What came of it: the reason in the acknowledgement, or `dropped` (2.0.11 also closes the connection)."""
         self.publish(topic, payload)
@@ -95,6 +104,7 @@ def run_start(folder: Path, config: Path, **more: str) -> dict[str, str]:
         "RUN_DIR": str(folder),
         "CONFIG": str(config),
         "INGEST_PASSWORD": PASSWORDS["ingest"],
+        "PUBLISH_PASSWORD": PASSWORDS["publish"],
         "EDGE_USER": "smelter/gw-smelter",
         "EDGE_PASSWORD": PASSWORDS["smelter/gw-smelter"],
         "MORE_EDGES": "farm/gw-farm:pw-farm farm/gw-2:pw-2",
@@ -109,7 +119,6 @@ def placed(folder: Path, gateway_port: int, hub_port: int) -> Path:
         ("listener 1883", f"listener {gateway_port} {LOOPBACK}"),
         ("listener 1884", f"listener {hub_port} {LOOPBACK}"),
         ("/run/mosquitto", str(folder)),
-        ("/mosquitto/config", str(FILES)),
     ):
         assert old in text
         text = text.replace(old, new)
@@ -149,7 +158,7 @@ def connect(broker: Broker) -> Iterator[Callable[..., Client]]:
     clients: list[Client] = []
 
     def make(user: str | None, password: str | None = None, **more: object) -> Client:
-        port = broker.hub_port if user == "ingest" else broker.gateway_port
+        port = broker.hub_port if user in {"ingest", "publish"} else broker.gateway_port
         clients.append(Client(port, user, PASSWORDS.get(user or "") if password is None else password, **more))
         return clients[-1]
 
@@ -221,6 +230,49 @@ def test_a_gateway_neither_speaks_for_another_nor_listens_to_it(connect) -> None
     assert ingest.take() == b"true"
     assert thief.take() == b"for the thief"
     assert thief.messages.empty()
+
+
+FIGURE = "sidestream/v1/hub/{}/twin/stream/heat/heat_flow"
+
+
+@pytest.mark.server
+def test_a_party_reads_its_own_figures_and_no_others(connect) -> None:
+    """Those that lie retained, and those that come; asked for by name and by every filter that could reach them."""
+    publish, early = connect("publish"), connect("smelter/gw-smelter")
+    for filter_ in (FIGURE.format("smelter"), FIGURE.format("farm"), "sidestream/v1/hub/+/twin/#", "sidestream/#", "#"):
+        early.subscribe(filter_)
+    publish.send(FIGURE.format("farm"), b"not for the smelter")
+    publish.send(FIGURE.format("smelter"), b"now")
+    publish.retain(FIGURE.format("farm"), b"lying: not for the smelter")
+    publish.retain(FIGURE.format("smelter"), b"lying")
+    heard = [early.take()]
+    while heard[-1] != b"lying":
+        heard.append(early.take())
+    late, owner = connect("smelter/gw-smelter"), connect("farm/gw-2")
+    late.subscribe("sidestream/v1/hub/+/twin/#")
+    owner.subscribe("sidestream/v1/hub/farm/twin/#")
+    assert late.take() == b"lying"
+    assert owner.take() == b"lying: not for the smelter"
+    assert late.messages.empty()
+    assert owner.messages.empty()
+    while not early.messages.empty():  # a copy for each filter that matches
+        heard.append(early.take())
+    assert set(heard) == {b"now", b"lying"}
+    for party in ("smelter", "farm"):
+        publish.retain(FIGURE.format(party), b"")
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("user", ["ingest", "smelter/gw-smelter"])
+def test_only_the_publisher_writes_figures_and_it_writes_nothing_else(connect, user) -> None:
+    for party in ("smelter", "farm"):
+        forger = connect(user)
+        assert forger.try_to_send(FIGURE.format(party), b"forged") in {"Not authorized", "dropped"}
+        forger.close()
+    for topic in (f"{GATEWAY}/readings", f"{GATEWAY}/ack", "sidestream/v1/hub/hello"):
+        publish = connect("publish")
+        assert publish.try_to_send(topic, b"forged") in {"Not authorized", "dropped"}
+        publish.close()
 
 
 @pytest.mark.server
@@ -295,7 +347,8 @@ def test_a_restart_takes_the_passwords_of_now(tmp_path) -> None:
     for extra in ({}, {"MORE_EDGES": ""}):
         subprocess.run(["sh", FILES / "start.sh"], env={**env, **extra}, capture_output=True, check=False)
     users = [line.split(":")[0] for line in (tmp_path / "passwords").read_text(encoding="utf-8").splitlines()]
-    assert users == ["ingest", "health", "smelter/gw-smelter"]
+    assert users == ["ingest", "publish", "health", "smelter/gw-smelter"]
+    assert (tmp_path / "acl").read_text(encoding="utf-8").count("\nuser ") == 4
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_every_sidestream_command_is_understood_by_the_real_command_line(service
                 assert not ignored
                 seen.append(f"{function.__module__.rpartition('.')[2]} {function.__name__}")
     assert sorted(seen) == [
-        "db migrate", "db viewer", "edge run", "flows run", "hub apply", "ingest run", "simulate simulate", "web run",
+        "db migrate", "db viewer", "edge run", "flows run", "hub apply", "ingest run", "publish publish", "simulate simulate", "web run",
     ]  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def test_make_secrets_fills_each_empty_password_differently_and_only_those(tmp_p
     assert filled.pop("MINE_PASSWORD") == "kept"
     made = {name: value for name, value in filled.items() if name.endswith("_PASSWORD")}
     assert all(re.fullmatch(r"[0-9a-f]{48}", value) for value in made.values())
-    assert len(set(made.values())) == len(made) == 7
+    assert len(set(made.values())) == len(made) == 8
     assert {name: filled[name] for name in filled.keys() - made.keys()} == {
         name: example_env[name] for name in example_env.keys() - made.keys()
     }

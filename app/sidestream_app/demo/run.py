@@ -89,6 +89,7 @@ def _start(stack: Stack, seed: int, stop: threading.Event) -> None:
     stack.add_ingest()
     stack.add_web()
     stack.add_flows()
+    stack.add_publish()
     stack.add_edge(after=("simulator",))
     stack.supervisor.start_all(stop.is_set)
     _tell_where_to_look(stack)

@@ -82,6 +82,11 @@ class Stack:
             "web", ("web", "run", "--port", port), depends_on=("postgres",), ready=ready, env={"SIDESTREAM_DSN": dsn}
         )
 
+    def add_publish(self) -> None:
+        """The twin's figures out again over MQTT, with the viewer's login."""
+        dsn = self.postgres.dsn(DATABASE, VIEWER, self._viewer_password)
+        self._add("publish", ("publish",), depends_on=("postgres", "broker"), env={"SIDESTREAM_DSN": dsn})
+
     def add_flows(self) -> None:
         """The flows process; it works from the start and shows its runs as soon as the Prefect server is up."""
         self._add("flows", ("flows", "run"), depends_on=("postgres",), env=self._prefect_environment())
