@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from sidestream_contracts.errors import DomainError
 from sidestream_contracts.frame import LANES, Lane
 from sidestream_contracts.messages import Acknowledgement
 from sidestream_store.batch import CheckedFrame, LedgerKey
@@ -59,6 +60,36 @@ def clashes(connection: psycopg.Connection, seen: Sequence[CheckedFrame]) -> lis
     ).fetchall()
     known = {(row[0], row[1], row[2], row[3]): row[4] for row in rows}
     return [stolen_key(f, known[f.ledger_key]) for f in seen if known.get(f.ledger_key, f.key.hash) != f.key.hash]
+
+
+def own_row(connection: psycopg.Connection, frame: CheckedFrame) -> int:
+    """The id of the frame's row in the ledger, where it is entered, with no readings yet, if it never was.
+
+    DomainError where the row belongs to other bytes: what was sent under this key counts already.
+    """
+    entered = enter(connection, {frame.ledger_key: frame})
+    if frame.ledger_key in entered:
+        connection.execute("UPDATE sidestream.frame SET readings = 0 WHERE frame_id = %s", [entered[frame.ledger_key]])
+        return entered[frame.ledger_key]
+    row = connection.execute(
+        "SELECT frame_id, encode(hash, 'hex') FROM sidestream.frame"
+        ' WHERE device_id = %s AND epoch = %s::uuid AND lane = %s::"char" AND seq = %s',
+        list(frame.ledger_key),
+    ).fetchone()
+    if row is None:
+        raise DomainError(f"Frame {frame.key.lane}/{frame.key.seq} is older than the ledger reaches.")
+    if row[1] != frame.key.hash:
+        raise DomainError(f"Frame {frame.key.lane}/{frame.key.seq} of this epoch is in the ledger with other content.")
+    return int(row[0])
+
+
+def add_readings(connection: psycopg.Connection, frame: CheckedFrame, count: int) -> None:
+    """The frame's row counts what was replayed of it as well."""
+    connection.execute(
+        "UPDATE sidestream.frame SET readings = readings + %s"
+        ' WHERE device_id = %s AND epoch = %s::uuid AND lane = %s::"char" AND seq = %s',
+        [count, *frame.ledger_key],
+    )
 
 
 def stolen_key(frame: CheckedFrame, first_hash: str) -> Quarantined:

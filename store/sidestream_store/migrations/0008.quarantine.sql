@@ -60,19 +60,25 @@ FROM sidestream.quarantine GROUP BY device, reason, state;
 CREATE VIEW sidestream_v.quarantine_action AS
 SELECT action_id, at, author, action, quarantine_id, device, reason, readings, outcome FROM sidestream.quarantine_action;
 
+-- What each device told of its sensors in its newest status; also devices that are not in hub.yaml.
+CREATE VIEW sidestream_v.announced_sensor AS
+SELECT d.party, d.id AS device, e ->> 'id' AS sensor, e ->> 'driver' AS driver, e ->> 'unit' AS unit, e ->> 'quantity' AS quantity,
+       x.received_at
+FROM sidestream.device_status x
+JOIN sidestream.device d USING (device_id)
+CROSS JOIN LATERAL jsonb_array_elements(
+    CASE jsonb_typeof(x.body -> 'sensors') WHEN 'array' THEN x.body -> 'sensors' ELSE '[]' END
+) e;
+
 -- In which unit each sensor is stored, sent (as hub.yaml says) and announced (as its edge says).
 CREATE VIEW sidestream_v.sensor_unit AS
 SELECT s.id AS sensor, d.id AS device, s.unit, COALESCE(s.sent_unit, s.unit) AS sent_unit, s.sent_factor, s.sent_offset,
-       s.sent_unit IS NOT NULL AS converted, a.announced_unit
+       s.sent_unit IS NOT NULL AS converted,
+       (SELECT min(a.unit) FROM sidestream_v.announced_sensor a
+        WHERE a.party = d.party AND a.device = d.id AND a.sensor = s.id) AS announced_unit
 FROM sidestream.sensor s
 JOIN sidestream.device d USING (device_id)
-LEFT JOIN sidestream.device_status x USING (device_id)
-LEFT JOIN LATERAL (
-    SELECT e ->> 'unit' AS announced_unit
-    FROM jsonb_array_elements(CASE jsonb_typeof(x.body -> 'sensors') WHEN 'array' THEN x.body -> 'sensors' ELSE '[]' END) e
-    WHERE e ->> 'id' = s.id LIMIT 1
-) a ON true
 WHERE s.removed_at IS NULL;
 
 GRANT SELECT ON sidestream_v.quarantine_raw, sidestream_v.quarantine_group, sidestream_v.quarantine_action,
-    sidestream_v.sensor_unit TO sidestream_viewer;
+    sidestream_v.announced_sensor, sidestream_v.sensor_unit TO sidestream_viewer;

@@ -78,26 +78,38 @@ class Quarantined:
         return "" if self.reason in NOT_TAKEN else dict(self.message.properties).get("epoch", "")
 
 
-def insert_quarantine(
-    connection: psycopg.Connection, items: Sequence[Quarantined], *, from_id: int | None = None
-) -> None:
+def insert_quarantine(connection: psycopg.Connection, items: Sequence[Quarantined]) -> None:
     """Each item is kept, or counted on the open entry that it repeats; what is past the quota is only counted.
 
-    Counts of messages and readings are exact, whoever else writes at the same time. `from_id`: the entry that the items
-    were left over from when it was replayed.
+    Counts of messages and readings are exact, whoever else writes at the same time.
     """
+    for (device, reason), group in _groups(items):
+        _one_writer(connection, device, reason)
+        ends, between = (group, []) if len(group) <= 2 * KEPT else (group[:KEPT] + group[-KEPT:], group[KEPT:-KEPT])
+        _keep(connection, ends, None)
+        _only_count(connection, between)
+        _make_room(connection, device, reason)
+
+
+def insert_leftovers(connection: psycopg.Connection, items: Sequence[Quarantined], *, from_id: int) -> None:
+    """Each item is kept, beyond any quota: its bytes were kept before, as part of the entry `from_id`."""
+    for (device, reason), group in _groups(items):
+        _one_writer(connection, device, reason)
+        _keep(connection, group, from_id)
+
+
+def _groups(items: Sequence[Quarantined]) -> list[tuple[tuple[str, str], list[Quarantined]]]:
     groups: dict[tuple[str, str], list[Quarantined]] = {}
     for item in items:
         groups.setdefault((item.message.device, item.reason), []).append(item)
-    for (device, reason), group in sorted(groups.items()):
-        # one writer for each device and reason, so that two workers can't both find room for the hundredth entry
-        connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtext('sidestream.quarantine'), hashtext(%s))", [f"{device} {reason}"]
-        )
-        ends, between = (group, []) if len(group) <= 2 * KEPT else (group[:KEPT] + group[-KEPT:], group[KEPT:-KEPT])
-        _keep(connection, ends, from_id)
-        _only_count(connection, between)
-        _make_room(connection, device, reason)
+    return sorted(groups.items(), key=lambda group: group[0])
+
+
+def _one_writer(connection: psycopg.Connection, device: str, reason: str) -> None:
+    """Until the transaction ends; so two workers can't both find room for the hundredth entry."""
+    connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtext('sidestream.quarantine'), hashtext(%s))", [f"{device} {reason}"]
+    )
 
 
 _UPSERT = (
@@ -176,7 +188,7 @@ def _make_room(connection: psycopg.Connection, device: str, reason: str) -> None
         "   row_number() OVER first AS first, sum(length(raw)) OVER first AS first_bytes,"
         "   row_number() OVER last AS last, sum(length(raw)) OVER last AS last_bytes"
         "   FROM sidestream.quarantine WHERE device = %(device)s AND reason = %(reason)s AND state = 'open'"
-        "   AND NOT counted_only WINDOW first AS (ORDER BY quarantine_id),"
+        "   AND NOT counted_only AND from_id IS NULL WINDOW first AS (ORDER BY quarantine_id),"
         "   last AS (ORDER BY last_at DESC, quarantine_id DESC)),"
         " victim AS (SELECT q.quarantine_id FROM sidestream.quarantine q JOIN kept k USING (quarantine_id)"
         "   WHERE (k.first > %(kept)s OR (k.first > 1 AND k.first_bytes > %(bytes)s))"
