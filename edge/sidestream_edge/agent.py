@@ -2,7 +2,7 @@
 
 The main thread takes batches from the bus, makes frames, stores them and looks after the drivers; the publisher has a
 thread of its own. When the disk is full, what could not be stored is kept (bounded by the bus's depth) and tried again,
-and nothing more is taken from the bus, so that every driver feels it.
+and nothing more is taken from the bus, so that every driver feels it. What is stored goes on being sent.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import structlog
 
 from sidestream_contracts import failpoint
 from sidestream_contracts.edge import EdgeFile, load_edge
-from sidestream_contracts.errors import ConfigurationError, SidestreamError, TransientError
+from sidestream_contracts.errors import ConfigurationError, SidestreamError
 from sidestream_contracts.frame import LANES, Lane
 from sidestream_contracts.messages import Status
 from sidestream_edge import logs
 from sidestream_edge.bus import Bus
 from sidestream_edge.clocksync import ClockWatch
-from sidestream_edge.framing import Coalescer, Flush
-from sidestream_edge.outbox import Outbox, OutboxLock
+from sidestream_edge.intake import Intake
+from sidestream_edge.outbox import Outbox, OutboxLock, Refusal
 from sidestream_edge.publisher import Publisher
 from sidestream_edge.status import announced
 from sidestream_edge.supervisor import Supervised, supervise
@@ -34,12 +34,8 @@ from sidestream_edge.supervisor import Supervised, supervise
 log = structlog.get_logger()
 
 TICK_S = 0.25
-RETRY_STORE_S = 0.5
 DRIVERS_STOP_S = 0.6
 PUBLISHER_STOP_S = 0.8
-MAX_PAYLOAD_BYTES = 1 << 18
-PACKET_OVERHEAD_BYTES = 600
-"""Topic, user properties and headers of a frame on the wire, generously."""
 
 
 class Agent:
@@ -49,48 +45,47 @@ class Agent:
         self._edge = edge
         self._outbox = outbox
         self._bus = Bus()
-        self._drivers: list[Supervised] = [supervise(d, base, self._bus, outbox.cursor(d.id)) for d in edge.drivers]
-        self._coalescer = Coalescer(edge.framing)
+        self._drivers: list[Supervised] = [
+            supervise(d, base, edge, self._bus, cursor=outbox.cursor(d.id), marks=outbox.marks(d.id))
+            for d in edge.drivers
+        ]
         self._clock_watch = ClockWatch()
-        self._unstored: list[Flush] = []
-        self._retry_s = 0.0
-        self._trouble: str | None = None
-        self._held: tuple[Lane, ...] = ()
+        self._held: dict[Lane, Refusal] = {}
         self._sensors = list(announced(edge.drivers))
         self._name = f"sidestream-edge {version('sidestream')}"
         self._publisher = Publisher(edge, outbox, self.status)
+        self._intake = Intake(edge.framing, outbox, self._stored, self._publisher.wake)
 
     def start(self) -> None:
         """Starts publisher and drivers."""
+        if self._outbox.unwritable is not None:
+            log.error(
+                "started on a full disk: what is stored is sent, nothing new is taken", why=self._outbox.unwritable
+            )
         self._publisher.start()
         self._look_after()
 
     def step(self) -> None:
         """Takes what has come, stores what is due; waits at most a quarter of a second."""
         self._look_after()
-        if self._unstored:
-            self._store_again()
-            if self._unstored:
-                time.sleep(min(TICK_S, RETRY_STORE_S))
+        self._intake.look()
+        if self._intake.is_stuck or self._outbox.unwritable is not None:
+            self._bus.refusing = dict.fromkeys(LANES, "disk_full")
+            self._intake.store()
+            if self._intake.is_stuck or self._outbox.unwritable is not None:
+                time.sleep(TICK_S)
             return
-        lanes = [lane for lane in LANES if self._outbox.accepts(lane)]
-        self._say_held(tuple(lane for lane in LANES if lane not in lanes))
-        for batch in self._bus.receive(lanes, min(TICK_S, self._coalescer.due_in_s())):
-            self._coalescer.add(batch)
-            if self._coalescer.full(batch.lane):
-                self._flush(batch.lane)
-        for lane in self._coalescer.due():
-            self._flush(lane)
+        self._hold({lane: why for lane in LANES if (why := self._outbox.refusal(lane)) is not None})
+        lanes = [lane for lane in LANES if lane not in self._held]
+        for batch in self._bus.receive(lanes, min(TICK_S, self._intake.due_in_s())):
+            self._intake.add(batch)
+        self._intake.flush_due()
 
     @property
     def drained(self) -> bool:
         """Whether every driver has finished and the hub has acknowledged everything."""
-        return (
-            all(driver.finished for driver in self._drivers)
-            and not self._unstored
-            and self._coalescer.due_in_s() == float("inf")
-            and self._outbox.is_empty
-        )
+        finished = all(driver.finished for driver in self._drivers)
+        return finished and self._intake.is_empty and self._outbox.is_empty
 
     def stop(self) -> None:
         """Ends drivers and publisher within 2 s; everything the drivers handed over is stored first."""
@@ -100,35 +95,40 @@ class Agent:
         stopped = [driver.join(deadline_s) for driver in self._drivers]
         while batches := list(self._bus.receive(LANES, 0.0)):
             for batch in batches:
-                self._coalescer.add(batch)
-        for lane in LANES:
-            self._flush(lane)
-        self._retry_s = 0.0
-        self._store_again()
-        lost = sum(flush.readings for flush in self._unstored)
-        if lost:
-            log.error("readings lost: they could not be stored before the end", readings=lost, why=self._trouble)
+                self._intake.add(batch)
+        self._intake.finish()
         self._publisher.stop(PUBLISHER_STOP_S)
         self._bus.close(all_lines_closed=all(stopped))
 
     def status(self) -> Status:
         """The agent's state as it is told to the hub; may be called from any thread."""
-        trouble = [t for t in (self._trouble, self._publisher.trouble, self._held_text()) if t]
+        trouble = [t for t in (self._intake.trouble, self._publisher.trouble, self._held_text()) if t]
         return Status.model_validate(
             {
                 "state": "online",
                 "epoch": self._outbox.epoch,
                 "at": datetime.now(UTC),
                 "agent": self._name,
-                "sensors": self._sensors,
+                "sensors": [*self._sensors, *(sensor for driver in self._drivers for sensor in driver.announced())],
                 "drivers": [driver.status() for driver in self._drivers],
                 "outbox": self._outbox.lanes(),
                 "sync": self._clock_watch.sync(),
                 "parked": self._outbox.parked,
                 "prev": self._outbox.previous_epoch,
+                "refused": self.refused(),
                 "trouble": trouble,
             }
         )
+
+    def refused(self) -> dict[str, int]:
+        """Readings that live drivers had to drop, by reason: `outbox_full`, `disk_low`, `disk_full`, `busy`."""
+        found: dict[str, int] = {}
+        for driver in self._drivers:
+            for counter, count in driver.counters().items():
+                if counter.startswith("dropped_"):
+                    reason = counter.removeprefix("dropped_")
+                    found[reason] = found.get(reason, 0) + count
+        return found
 
     def _look_after(self) -> None:
         self._publisher.check()
@@ -136,50 +136,35 @@ class Agent:
         for driver in self._drivers:
             driver.tick(now_s)
 
-    def _flush(self, lane: Lane) -> None:
-        limit = self._outbox.packet_limit
-        max_bytes = min(MAX_PAYLOAD_BYTES, (limit or MAX_PAYLOAD_BYTES) - PACKET_OVERHEAD_BYTES)
-        flush = self._coalescer.flush(lane, max_bytes)
-        if flush is not None:
-            self._unstored.append(flush)
-            self._store_again()
+    def _stored(self, cursors: dict[str, str]) -> None:
+        for driver in self._drivers:
+            if driver.id in cursors:
+                driver.stored(cursors[driver.id])
 
-    def _store_again(self) -> None:
-        """Stores what waits in memory, oldest first, until the disk refuses."""
-        while self._unstored and time.monotonic() >= self._retry_s:
-            flush = self._unstored[0]
-            try:
-                self._outbox.append(flush.drafts, flush.cursors)
-            except TransientError as error:
-                self._cannot_store(str(error))
-                return
-            if self._trouble is not None:
-                log.info("the outbox takes readings again")
-                self._trouble = None
-            self._unstored.pop(0)
-            self._publisher.wake()
-
-    def _cannot_store(self, why: str) -> None:
-        self._retry_s = time.monotonic() + RETRY_STORE_S
-        if self._trouble is None:
-            log.error(why)
-        self._trouble = why
-
-    def _say_held(self, held: tuple[Lane, ...]) -> None:
-        if held != self._held:
-            self._held = held
-            text = self._held_text()
-            if text:
-                log.error(text)
-            else:
-                log.info("the outbox has room again")
+    def _hold(self, held: dict[Lane, Refusal]) -> None:
+        self._bus.refusing = dict(held)
+        if held == self._held:
+            return
+        self._held = held
+        text = self._held_text()
+        if text:
+            log.error(text)
+        else:
+            log.info("the outbox has room again")
 
     def _held_text(self) -> str | None:
-        if not self._held:
+        held = self._held
+        if not held:
             return None
+        if "disk_low" in held.values():
+            disk = self._outbox.fullness().disk
+            return (
+                f"The outbox's disk has {disk.free_bytes / 1e6:.1f} of {disk.total_bytes / 1e6:.0f} MB free: nothing of lane"
+                f" {' and '.join(held)} is taken, the rest is kept for scans. Free space on it."
+            )
         return (
             f"The outbox holds {self._outbox.size_bytes / 1e6:.1f} of {self._edge.outbox.max_mb:g} MB: nothing of lane"
-            f" {' and '.join(self._held)} is taken until the hub acknowledges. Check the broker and the hub, or raise"
+            f" {' and '.join(held)} is taken until the hub acknowledges. Check the broker and the hub, or raise"
             " outbox.max_mb in edge.yaml."
         )
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 import zmq
 
 from sidestream_contracts.frame import LANES, Lane
-from sidestream_edge.measurement import Batch, Reading, Scan
+from sidestream_edge.measurement import Batch, Mark, Reading, Scan
 
 DEPTH: dict[Lane, int] = {"scan": 64, "live": 32, "bulk": 2}
 """Batches that either end of a line holds; a bulk batch carries up to a thousand readings, the others a few."""
@@ -34,6 +34,8 @@ class Bus:
             pull.set_hwm(DEPTH[lane])
             pull.bind(_address(lane))
             self._pulls[lane] = pull
+        self.refusing: dict[Lane, str] = {}
+        """Lanes from which the agent takes nothing now, with the reason; read by drivers whose line is full."""
 
     def line(self, lane: Lane) -> Line:
         """A driver's end for `lane`; to be made, used and closed in the driver's own thread."""
@@ -90,10 +92,13 @@ def _address(lane: Lane) -> str:
 
 
 def _encode(batch: Batch) -> bytes:
-    body = [batch.driver, batch.lane, batch.clock, batch.readings, batch.scans, batch.cursor]
+    body = [batch.driver, batch.lane, batch.clock, batch.readings, batch.scans, batch.cursor, batch.marks]
     return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _decode(message: bytes) -> Batch:
-    driver, lane, clock, readings, scans, cursor = json.loads(message)
-    return Batch(driver, lane, clock, tuple(Reading(*r) for r in readings), tuple(Scan(*s) for s in scans), cursor)
+    driver, lane, clock, readings, scans, cursor, marks = json.loads(message)
+    return Batch(
+        driver, lane, clock, tuple(Reading(*r) for r in readings), tuple(Scan(*s) for s in scans), cursor,
+        tuple(Mark(*m) for m in marks),
+    )  # fmt: skip

@@ -1,10 +1,11 @@
 """Batches become frames: readings and scans of several drivers share a frame while lane, kind and clock agree.
 
-Everything of a lane is flushed together with the cursors of its batches, so that the outbox can store both at once.
+Everything of a lane is flushed together with the cursors and marks of its batches, so that the outbox can store all at once.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,17 @@ from typing import TypeVar
 
 from sidestream_contracts.edge import Framing
 from sidestream_contracts.frame import LANES, Clock, Lane, ReadingsFrame, ScansFrame, encode
-from sidestream_edge.measurement import Batch, Reading, Scan
+from sidestream_edge.measurement import Batch, Mark, Reading, Scan
 from sidestream_edge.outbox import Draft
 
 BULK_READINGS = 1000
 """Readings in a frame of the bulk lane, where nobody waits for the single one."""
+
+MERGED_READINGS = 2000
+"""Readings in a frame that is made of spooled ones."""
+
+WAITING_S = 0.05
+"""How long a live batch with a cursor waits at most: its source goes on only when it is stored."""
 
 _Item = TypeVar("_Item")
 
@@ -30,13 +37,14 @@ class Flush:
     drafts: tuple[Draft, ...]
     cursors: dict[str, str]
     readings: int
+    marks: tuple[tuple[str, Mark], ...] = ()
 
 
 @dataclass(slots=True)
 class _Pending:
-    """Batches of one lane that wait for a frame; `since_s` is the monotonic arrival of the oldest."""
+    """Batches of one lane that wait for a frame, until the monotonic `due_s` at the latest."""
 
-    since_s: float = 0.0
+    due_s: float = float("inf")
     batches: list[Batch] = field(default_factory=list)
     readings: int = 0
 
@@ -54,8 +62,9 @@ class Coalescer:
     def add(self, batch: Batch) -> None:
         """Takes a batch in; an empty one still moves its cursor."""
         pending = self._pending[batch.lane]
-        if not pending.batches:
-            pending.since_s = self._clock()
+        urgent = batch.lane == "live" and batch.cursor is not None
+        wait_s = min(self._max_wait_s, WAITING_S) if urgent else self._max_wait_s
+        pending.due_s = min(pending.due_s, self._clock() + wait_s)
         pending.batches.append(batch)
         pending.readings += len(batch)
 
@@ -65,8 +74,7 @@ class Coalescer:
 
     def due_in_s(self) -> float:
         """Seconds until the next lane is due; infinite while nothing waits."""
-        waits = [p.since_s + self._max_wait_s - self._clock() for p in self._pending.values() if p.batches]
-        return max(0.0, min(waits, default=float("inf")))
+        return max(0.0, min(pending.due_s for pending in self._pending.values()) - self._clock())
 
     def due(self) -> list[Lane]:
         """Lanes whose frame is full or has waited long enough, the most urgent lane first."""
@@ -74,7 +82,7 @@ class Coalescer:
         return [
             lane
             for lane, pending in self._pending.items()
-            if pending.batches and (self.full(lane) or now_s - pending.since_s >= self._max_wait_s)
+            if pending.batches and (self.full(lane) or now_s >= pending.due_s)
         ]
 
     def flush(self, lane: Lane, max_bytes: int) -> Flush | None:
@@ -83,8 +91,25 @@ class Coalescer:
         if not pending.batches:
             return None
         cursors = {batch.driver: batch.cursor for batch in pending.batches if batch.cursor is not None}
+        marks = tuple((batch.driver, mark) for batch in pending.batches for mark in batch.marks)
         drafts = tuple(_drafts(lane, pending.batches, self._limits[lane], max_bytes))
-        return Flush(lane, drafts, cursors, pending.readings)
+        return Flush(lane, drafts, cursors, pending.readings, marks)
+
+
+def merged(drafts: Sequence[Draft], max_bytes: int) -> tuple[Draft, ...]:
+    """The same measurements in the same order as few frames of lane bulk, each at most `max_bytes` where it can be."""
+    return tuple(_drafts("bulk", [_batch_of(draft) for draft in drafts], MERGED_READINGS, max_bytes))
+
+
+def _batch_of(draft: Draft) -> Batch:
+    body = json.loads(draft.payload)
+    names, columns = body["sensors"], zip(body["i"], body["t"], body["val"], body["q"], strict=True)
+    if draft.channel == "readings":
+        readings = tuple(Reading(names[i], t, val, q) for i, t, val, q in columns)
+        return Batch("", "bulk", body["clock"], readings=readings)
+    rssi = body["rssi"] or [None] * len(body["i"])
+    scans = tuple(Scan(names[i], t, val, dbm, q) for (i, t, val, q), dbm in zip(columns, rssi, strict=True))
+    return Batch("", "bulk", body["clock"], scans=scans)
 
 
 def _drafts(lane: Lane, batches: Sequence[Batch], limit: int, max_bytes: int) -> Iterator[Draft]:

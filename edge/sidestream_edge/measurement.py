@@ -1,6 +1,6 @@
 """What a driver hands to the agent: readings and scans, and how far it has come in its source.
 
-A `Batch` is the unit of exactly-once: everything in it, and its cursor, enter the outbox in one transaction.
+A `Batch` is the unit of exactly-once: everything in it, its cursor and its marks enter the outbox in one transaction.
 """
 
 from __future__ import annotations
@@ -31,6 +31,15 @@ class Scan(NamedTuple):
     q: int = Quality.GOOD
 
 
+class Mark(NamedTuple):
+    """Says durably that `sensor`'s value of time `t` was taken in; the n-th of that sensor, from 1."""
+
+    sensor: str
+    n: int
+    t: int
+    val: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What one driver measured, in order, with the position in its source after the last of it."""
@@ -41,6 +50,7 @@ class Batch:
     readings: tuple[Reading, ...] = ()
     scans: tuple[Scan, ...] = ()
     cursor: str | None = None
+    marks: tuple[Mark, ...] = ()
 
     def __len__(self) -> int:
         return len(self.readings) + len(self.scans)

@@ -179,8 +179,9 @@ class Session:
         try:
             gone = self._outbox.acknowledge(ack, self._window.places(ack.lane))
         except TransientError as error:
-            self._trouble = str(error)  # the frames stay, go out again, and are acknowledged again
-            return
+            # they stay in the outbox; out of the window they hold up nothing, and a later acknowledgement covers them too
+            self._trouble = str(error)
+            gone = self._outbox.covered(ack, self._window.places(ack.lane))
         if gone is None:
             log.warning(
                 "ignored an acknowledgement of what was never sent", epoch=ack.epoch, lane=ack.lane, upto=ack.upto

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 
 import structlog
 
 from sidestream_contracts.edge import Driver as DriverConfig
-from sidestream_contracts.messages import DriverStatus
+from sidestream_contracts.edge import EdgeFile
+from sidestream_contracts.messages import AnnouncedSensor, DriverStatus
 from sidestream_edge.backoff import Backoff
 from sidestream_edge.bus import Bus
 from sidestream_edge.drivers.base import Driver, DriverContext, Health
+from sidestream_edge.marks import Marks
+from sidestream_edge.measurement import Mark
 
 log = structlog.get_logger()
 
@@ -73,13 +76,21 @@ class Supervised:
     """One driver of `edge.yaml` over all its runs."""
 
     def __init__(
-        self, driver_id: str, driver_type: str, make: Callable[[], Driver], bus: Bus, cursor: str | None
+        self,
+        driver_id: str,
+        driver_type: str,
+        make: Callable[[], Driver],
+        bus: Bus,
+        *,
+        cursor: str | None = None,
+        marks: Iterable[Mark] = (),
     ) -> None:
         self.id = driver_id
         self._type = driver_type
         self._make = make
         self._bus = bus
         self._cursor = cursor
+        self._marks = Marks(marks)
         self._stop = threading.Event()
         self._health = Health()
         self._backoff = Backoff(first_s=1.0, longest_s=30.0)
@@ -108,7 +119,7 @@ class Supervised:
         if len(self._hung) >= MOST_HUNG:
             return
         driver = self._make()
-        context = DriverContext(driver, self._bus, self._health, self._stop, self._cursor)
+        context = DriverContext(driver, self._bus, self._health, self._stop, cursor=self._cursor, marks=self._marks)
         self._run = _Run(driver, context)
         if self._health.state != "hung":
             self._health.state = "starting"
@@ -143,6 +154,19 @@ class Supervised:
         self._health.restarts += 1
         self._start_s = now_s + self._backoff.next_s()
 
+    def stored(self, cursor: str) -> None:
+        """The batch with this cursor, and all before it, are durable."""
+        if self._run is not None:
+            self._run.context.stored = cursor
+
+    def announced(self) -> list[AnnouncedSensor]:
+        """Sensors that are not named in `edge.yaml` and that the driver has met."""
+        return list(self._health.announced.values())
+
+    def counters(self) -> dict[str, int]:
+        """What it has counted since the start."""
+        return dict(self._health.counters)
+
     def status(self) -> DriverStatus:
         """Its part of the agent's status."""
         health = self._health
@@ -154,7 +178,8 @@ class Supervised:
                 "restarts": health.restarts,
                 "last_good_at": health.last_good_at,
                 "error": health.error,
-                "counters": dict(health.counters),
+                "counters": self.counters(),
+                "rejected": health.rejected.told(),
             }
         )
 
@@ -172,9 +197,11 @@ class Supervised:
         return not any(run.is_alive() for run in self._hung)
 
 
-def supervise(config: DriverConfig, base: Path, bus: Bus, cursor: str | None) -> Supervised:
-    """A driver of `edge.yaml` ready to be started; ConfigurationError if it can't be built at all."""
+def supervise(
+    config: DriverConfig, base: Path, edge: EdgeFile, bus: Bus, *, cursor: str | None, marks: Iterable[Mark] = ()
+) -> Supervised:
+    """A driver of `edge` ready to be started; ConfigurationError if it can't be built at all."""
     from sidestream_edge.drivers import build
 
-    build(config, base)
-    return Supervised(config.id, config.type, lambda: build(config, base), bus, cursor)
+    build(config, base, edge)
+    return Supervised(config.id, config.type, lambda: build(config, base, edge), bus, cursor=cursor, marks=marks)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from edge_rig import MOSQUITTO, AgentThread, FakeHub, Mosquitto, ScannerServer
+from edge_rig import MOSQUITTO, AgentThread, FakeHub, Mosquitto, ScannerServer, free_port
+from modbus_rig import ModbusServer
 
 from sidestream_contracts.edge import EdgeFile
 
@@ -55,3 +56,16 @@ def agent(tmp_path: Path) -> Iterator[Callable[..., AgentThread]]:
     yield start
     for one in agents:
         one.stop()
+
+
+@pytest.fixture
+def modbus() -> Iterator[Callable[..., ModbusServer]]:
+    servers: list[ModbusServer] = []
+
+    def start(port: int | None = None, **how: Any) -> ModbusServer:
+        servers.append(ModbusServer(port or free_port(), **how).start())
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()

@@ -8,7 +8,6 @@ import time
 
 import pytest
 from edge_rig import AgentThread, FakeHub, ScannerServer, edge_file, free_port, until
-from modbus_rig import ModbusServer
 
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.frame import payload_hash
@@ -43,19 +42,6 @@ def reader(scanner: ScannerServer) -> dict:
 def recorded(name: str, **changes: object) -> dict:
     sensors = [{"id": "energy", "column": "kwh"}, {"id": "volume", "column": "m3"}]
     return {"id": "rec", "type": "recorded", "file": name, "time_column": "time", "sensors": sensors, **changes}
-
-
-@pytest.fixture
-def modbus():
-    servers: list[ModbusServer] = []
-
-    def start(port: int | None = None, **how: object) -> ModbusServer:
-        servers.append(ModbusServer(port or free_port(), **how).start())
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
 
 
 def driver_status(hub: FakeHub, name: str) -> dict | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 from collections import Counter
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from sidestream_contracts.edge import Framing
 from sidestream_contracts.frame import ReadingsFrame, ScansFrame
-from sidestream_edge.framing import BULK_READINGS, Coalescer
+from sidestream_edge.framing import BULK_READINGS, Coalescer, merged
 from sidestream_edge.measurement import Batch, Reading, Scan
 
 SENSORS = st.sampled_from(["a", "b", "c"])
@@ -104,3 +106,20 @@ def test_an_empty_batch_still_moves_its_cursor() -> None:
     assert flush is not None
     assert flush.drafts == ()
     assert flush.cursors == {"d": "42"}
+
+
+@given(st.lists(BATCHES, max_size=12), st.integers(500, 3000))
+def test_merging_frames_changes_no_measurement_and_no_order(batches: list[Batch], max_bytes: int) -> None:
+    coalescer, small = Coalescer(Framing(max_readings=3)), []
+    for batch in batches:
+        coalescer.add(dataclasses.replace(batch, lane="live"))
+        small += getattr(coalescer.flush("live", 1000), "drafts", ())
+    large = merged(small, max_bytes)
+    assert len(large) <= len(small) or max_bytes < 1000
+    assert {draft.lane for draft in large} <= {"bulk"}
+    for kind in itertools.product(("readings", "scans"), ("live", "recorded")):
+        before, after = (
+            [row for draft in drafts for row in rows(json.loads(draft.payload)) if row[:2] == kind]
+            for drafts in (small, large)
+        )
+        assert before == after

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from edge_rig import edge_file
 
 import sidestream_edge.drivers
 from sidestream_contracts.edge import ScannerDriver, load_edge
@@ -17,7 +18,7 @@ FOLDER = Path(sidestream_edge.drivers.__file__).parent
 @pytest.mark.parametrize("driver", sorted(p.parent.name for p in FOLDER.glob("*/driver.py")))
 def test_the_sample_loads_and_builds_without_network_or_file(driver: str, tmp_path: Path) -> None:
     edge = load_edge(FOLDER / driver / "sample.yaml")
-    built = [build(config, tmp_path) for config in edge.drivers]
+    built = [build(config, tmp_path, edge) for config in edge.drivers]
     assert {one.type for one in built} == {driver}
     assert all(one.patience_s >= 10 for one in built)
     readme = (FOLDER / driver / "README.md").read_text()
@@ -28,4 +29,4 @@ def test_the_sample_loads_and_builds_without_network_or_file(driver: str, tmp_pa
 def test_an_impossible_scanner_source_is_a_configuration_error(source: str, tmp_path: Path) -> None:
     config = ScannerDriver(id="gate", type="scanner", source=source, sensor="s")
     with pytest.raises(ConfigurationError, match="tcp://host:port"):
-        build(config, tmp_path)
+        build(config, tmp_path, edge_file(1, config.model_dump()))

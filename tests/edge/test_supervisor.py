@@ -52,7 +52,7 @@ def test_a_driver_that_raises_is_started_again_where_it_had_got_to(bus):
         if len(seen) < 3:
             raise RuntimeError("cable fell out")
 
-    driver = Supervised("d", "made", lambda: Made(run), bus, "0")
+    driver = Supervised("d", "made", lambda: Made(run), bus, cursor="0")
     tick_until(driver, lambda: driver.status().restarts == 1)
     assert driver.status().state == "failed"
     assert driver.status().error == "Driver d failed: RuntimeError: cable fell out"
@@ -79,7 +79,7 @@ def test_a_driver_that_hangs_is_reported_replaced_and_has_no_say_any_more(bus):
         while context.wait(0.05):
             pass
 
-    driver = Supervised("d", "made", lambda: Made(run), bus, None)
+    driver = Supervised("d", "made", lambda: Made(run), bus)
     tick_until(driver, lambda: driver.status().state == "hung")
     assert "no sign of life" in driver.status().error
     tick_until(driver, lambda: driver.status().state == "running")
@@ -98,7 +98,7 @@ def test_hung_threads_are_bounded(bus):
         started.append(1)
         release.wait(20)
 
-    driver = Supervised("d", "made", lambda: Made(run, patience_s=0.0), bus, None)
+    driver = Supervised("d", "made", lambda: Made(run, patience_s=0.0), bus)
     for n in range(200):
         driver.tick(time.monotonic() + 100 * n)
     assert len(started) == MOST_HUNG
@@ -113,7 +113,7 @@ def test_a_live_driver_counts_what_it_must_drop_and_a_patient_one_waits(bus):
         results.extend(context.offer(one(n)) for n in range(2 * DEPTH["live"] + 5))
         results.append(context.deliver(one(999)))
 
-    driver = Supervised("d", "made", lambda: Made(run, 20.0), bus, None)
+    driver = Supervised("d", "made", lambda: Made(run, 20.0), bus)
     tick_until(driver, lambda: False in results)
     time.sleep(0.3)
     assert driver.status().model_dump()["counters"]["dropped"] == results.count(False) == 5
@@ -130,6 +130,6 @@ def test_what_cannot_become_a_frame_fails_in_the_driver_that_made_it(bus, value)
     def run(context: DriverContext) -> None:
         context.offer(one(1) if not value else Batch("d", "live", readings=(Reading("a", 1, value),)))
 
-    driver = Supervised("d", "made", lambda: Made(run), bus, None)
+    driver = Supervised("d", "made", lambda: Made(run), bus)
     tick_until(driver, lambda: driver.status().state == "failed")
     assert ContractError.__name__ in driver.status().error

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from sidestream_contracts.edge import Driver as DriverConfig
-from sidestream_contracts.edge import ModbusDriver, ScannerDriver
+from sidestream_contracts.edge import EdgeFile, ModbusDriver, ScannerDriver
 from sidestream_edge.drivers.base import Driver, DriverContext
 
 __all__ = ["Driver", "DriverContext", "build"]
 
 
-def build(config: DriverConfig, base: Path) -> Driver:
-    """The driver that `config` asks for, paths relative to `base`; touches neither network nor file."""
+def build(config: DriverConfig, base: Path, edge: EdgeFile) -> Driver:  # noqa: ARG001  used by drivers of brokers
+    """The driver that `config` of `edge` asks for, paths relative to `base`; touches neither network nor file."""
     if isinstance(config, ModbusDriver):
         from sidestream_edge.drivers.modbus.driver import Modbus
 

@@ -12,13 +12,24 @@ import structlog
 
 from sidestream_contracts.errors import ContractError
 from sidestream_contracts.frame import Lane
+from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_edge.bus import Bus, Line
+from sidestream_edge.drivers.rejected import Rejected
+from sidestream_edge.marks import Marks
 from sidestream_edge.measurement import Batch
 
 log = structlog.get_logger()
 
 BEAT_S = 0.25
 MAX_CODE = 512
+MOST_ANNOUNCED = 1000
+
+_DROPPED = {
+    "outbox_full": "it holds as much as outbox.max_mb allows",
+    "disk_low": "the last of its disk is kept for scans",
+    "disk_full": "its disk is full",
+    "busy": "the agent does not keep up",
+}
 
 State = Literal["starting", "running", "failed", "hung", "finished"]
 
@@ -56,6 +67,8 @@ class Health:
     trouble: str | None = None
     last_fault: str | None = None
     counters: dict[str, int] = field(default_factory=dict)
+    announced: dict[str, AnnouncedSensor] = field(default_factory=dict)
+    rejected: Rejected = field(default_factory=Rejected)
 
     @property
     def error(self) -> str | None:
@@ -69,7 +82,9 @@ class DriverContext:
     After `abandon` (the watchdog has given this run up) nothing that it still does has any effect.
     """
 
-    def __init__(self, driver: Driver, bus: Bus, health: Health, stop: threading.Event, cursor: str | None) -> None:
+    def __init__(
+        self, driver: Driver, bus: Bus, health: Health, stop: threading.Event, *, cursor: str | None, marks: Marks
+    ) -> None:
         self._driver = driver
         self._bus = bus
         self._health = health
@@ -79,6 +94,10 @@ class DriverContext:
         self._line: Line | None = None
         self._beats = 0
         self.cursor = cursor
+        self.marks = marks
+        """What this driver has taken before, where it marks that."""
+        self.stored: str | None = None
+        """Cursor of the last batch of this run that is durable, with all before it."""
 
     @property
     def beats(self) -> int:
@@ -129,6 +148,20 @@ class DriverContext:
             log.warning(text, driver=self._driver.id)
             self._health.last_fault = text
 
+    def reject(self, where: str, reason: str, text: str) -> None:
+        """Something that came from `where` can't be used: counted by place and reason, told in the status."""
+        if self._abandoned:
+            return
+        self.count("rejected")
+        if self._health.rejected.add(where, reason, text):
+            log.warning(text, driver=self._driver.id)
+        self._health.last_fault = text
+
+    def announce(self, sensor: AnnouncedSensor) -> None:
+        """The device has a sensor that `edge.yaml` does not name one by one; at most 1000 are told."""
+        if not self._abandoned and len(self._health.announced) < MOST_ANNOUNCED:
+            self._health.announced[sensor.id] = sensor
+
     def count(self, counter: str, by: int = 1) -> None:
         """Adds to a counter in the status."""
         if not self._abandoned:
@@ -139,10 +172,12 @@ class DriverContext:
         if self._hand_over(batch):
             return True
         if not self._abandoned:
+            why = self._bus.refusing.get(self._driver.lane, "busy")
             self.count("dropped", len(batch))
+            self.count(f"dropped_{why}", len(batch))
             self._health.last_fault = (
                 f"{self._health.counters['dropped']} readings of {self._driver.id} dropped: the outbox takes nothing now"
-                f" (full, or its disk is). Last one at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}."
+                f" ({_DROPPED[why]}). Last one at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}."
             )
         return False
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from sidestream_edge.outbox.aside import Draft
 from sidestream_edge.outbox.glance import journal_end, journal_epochs, waiting_frames
 from sidestream_edge.outbox.journal import read_journal
 from sidestream_edge.outbox.lock import OutboxLock
-from sidestream_edge.outbox.store import Backlog, Draft, Outbox, OutboxCorruptError, Place, Stored
+from sidestream_edge.outbox.room import Refusal
+from sidestream_edge.outbox.store import Backlog, Fullness, Outbox, OutboxCorruptError, Place, Stored
 
 __all__ = [
     "Backlog",
     "Draft",
+    "Fullness",
     "Outbox",
     "OutboxCorruptError",
     "OutboxLock",
     "Place",
+    "Refusal",
     "Stored",
     "journal_end",
     "journal_epochs",

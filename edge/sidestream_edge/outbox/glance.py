@@ -11,8 +11,10 @@ from sidestream_contracts.errors import DomainError
 
 
 def waiting_frames(path: Path) -> int:
-    """How many frames the hub has not yet acknowledged. DomainError where there is no outbox."""
-    return int(_ask(path, "SELECT count(*) FROM frame")[0][0])
+    """How many frames the hub has not yet acknowledged, with those that are still being gathered. DomainError where there is no outbox."""
+    frames = int(_ask(path, "SELECT count(*) FROM frame")[0][0])
+    has_spool = _ask(path, "SELECT 1 FROM sqlite_master WHERE name = 'spool'")
+    return frames + (int(_ask(path, "SELECT count(*) FROM spool")[0][0]) if has_spool else 0)
 
 
 def journal_end(path: Path) -> int:

@@ -30,9 +30,12 @@ class OutboxLock:
                 f"The outbox lock {self._path} is held by another edge agent (process {holder}). Stop that one, or name"
                 " another outbox.path in edge.yaml."
             ) from error
-        os.ftruncate(fd, 0)
-        os.write(fd, str(os.getpid()).encode())
         self._fd = fd
+        try:
+            os.ftruncate(fd, 0)
+            os.write(fd, str(os.getpid()).encode())
+        except OSError:  # a full disk: the lock holds all the same, only its holder is not named
+            return self
         return self
 
     def __exit__(

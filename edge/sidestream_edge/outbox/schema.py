@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sidestream_contracts.errors import ConfigurationError
+from sidestream_edge.outbox.ballast import Ballast
 
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE epoch (id INTEGER PRIMARY KEY AUTOINCREMENT, epoch TEXT NOT NULL UNIQUE, prev TEXT, started_at TEXT NOT NULL);
@@ -32,6 +33,13 @@ CREATE TABLE journal (
 );
 CREATE TABLE packet_limit (source TEXT PRIMARY KEY, bytes INTEGER NOT NULL);
 """
+_SINCE_2 = """
+CREATE TABLE spool (id INTEGER PRIMARY KEY, channel TEXT NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE mark (
+    driver TEXT NOT NULL, sensor TEXT NOT NULL, slot INTEGER NOT NULL,
+    n INTEGER NOT NULL, t INTEGER NOT NULL, val REAL, PRIMARY KEY (driver, sensor, slot)
+) WITHOUT ROWID;
+"""
 
 
 def now_text() -> str:
@@ -42,24 +50,35 @@ def now_text() -> str:
 def open_file(path: Path) -> tuple[sqlite3.Connection, Path | None]:
     """A whole outbox at `path`, and where an unreadable earlier one was moved to (None in the usual case).
 
-    Raises ConfigurationError where no file can be made or a newer Sidestream wrote it.
+    On a full disk the ballast is given up first; if that is not enough, an outbox that exists is opened without the file
+    that lets others look in. Raises ConfigurationError where no file can be made or a newer Sidestream wrote it.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = None if _is_whole(path) else _set_aside(path)
-        return _open(path), aside
+        try:
+            return _open_whole(path, alone=False)
+        except sqlite3.OperationalError:
+            if Ballast(path).drop():
+                return _open_whole(path, alone=False)
+            return _open_whole(path, alone=True)
     except (sqlite3.OperationalError, OSError) as error:
         raise ConfigurationError(
-            f"The outbox {path} can't be opened: {error}. Name a file on a writable disk in outbox.path of edge.yaml."
+            f"The outbox {path} can't be opened: {error}. Name a file on a writable disk with free space in outbox.path"
+            " of edge.yaml."
         ) from error
 
 
-def _is_whole(path: Path) -> bool:
+def _open_whole(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, Path | None]:
+    aside = None if _is_whole(path, alone=alone) else _set_aside(path)
+    return _open(path, alone=alone), aside
+
+
+def _is_whole(path: Path, *, alone: bool) -> bool:
     """Whether SQLite finds the file sound; a torn tail of its write-ahead log is mended by SQLite itself."""
     if not path.exists():
         return True
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        with closing(_connect(path, alone=alone)) as db:
             return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
     except sqlite3.OperationalError:
         raise
@@ -77,19 +96,41 @@ def _set_aside(path: Path) -> Path:
     return aside
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, alone: bool) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
-    db.execute("PRAGMA cache_size=-2000")
-    db.execute("PRAGMA journal_size_limit=16777216")
+    if alone:
+        db.execute("PRAGMA locking_mode=EXCLUSIVE")
+    return db
+
+
+def _open(path: Path, *, alone: bool) -> sqlite3.Connection:
+    db = _connect(path, alone=alone)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA cache_size=-2000")
+        db.execute("PRAGMA journal_size_limit=16777216")
+        if _version(db, path) == 0:
+            db.executescript(f"BEGIN; {_TABLES} {_SINCE_2} PRAGMA user_version={VERSION}; COMMIT;")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
-        db.close()
         raise ConfigurationError(
             f"The outbox {path} has format {version}; this Sidestream knows {VERSION}. Run the newer Sidestream again,"
             " or name another outbox.path in edge.yaml."
         )
-    if version == 0:
-        db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
-    return db
+    return version
+
+
+def upgrade(db: sqlite3.Connection) -> None:
+    """Brings an older file to this version, inside the caller's transaction."""
+    if int(db.execute("PRAGMA user_version").fetchone()[0]) < VERSION:
+        for statement in _SINCE_2.split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version={VERSION}")

@@ -1,9 +1,9 @@
 """The outbox: frames with gap-free keys, drivers' cursors, and what the broker would not carry.
 
-Guarantees: what `append` returned from is on the disk (WAL, synchronous=FULL) together with its cursors; `seq` runs from
-1 without a gap in each epoch and lane; only what the hub acknowledged is deleted. The object may be used by several
-threads. Raises TransientError when the disk is full or away (nothing changed, try again) and OutboxCorruptError when the
-file has become unreadable.
+Guarantees: what `append` and `spool` returned from is on the disk (WAL, synchronous=FULL) together with its cursors and
+marks; `seq` runs from 1 without a gap in each epoch and lane; only what the hub acknowledged is deleted. The object may be
+used by several threads. Raises TransientError when the disk is full or away (nothing changed, try again) and
+OutboxCorruptError when the file has become unreadable.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,30 +23,21 @@ from sidestream_contracts import failpoint
 from sidestream_contracts.errors import SidestreamError, TransientError
 from sidestream_contracts.frame import LANES, FrameKey, Lane, ParkedFrame, encode, payload_hash
 from sidestream_contracts.messages import Acknowledgement, LaneStatus
-from sidestream_edge.outbox.schema import now_text, open_file
+from sidestream_edge.measurement import Mark
+from sidestream_edge.outbox.aside import Draft, MessageChannel, put_marks, put_spool, take_spool
+from sidestream_edge.outbox.ballast import Ballast
+from sidestream_edge.outbox.room import Disk, Refusal, Room
+from sidestream_edge.outbox.schema import now_text, open_file, upgrade
 
-MessageChannel = Literal["readings", "scans"]
 LimitSource = Literal["announced", "learnt"]
 _Row = tuple[Lane, int, int, MessageChannel, bytes, str, str]
 
 ROW_BYTES = 200
 """What a frame costs beside its payload: key, hash, time, index."""
 
-SHARE: dict[Lane, float] = {"scan": float("inf"), "live": 1.0, "bulk": 0.8}
-"""Part of the outbox up to which a lane may fill it: bulk is refused first, then live, scans never."""
-
 
 class OutboxCorruptError(SidestreamError):
     """The outbox file became unreadable while in use; at the next start it is moved aside and named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A frame that has no key yet."""
-
-    lane: Lane
-    channel: MessageChannel
-    payload: bytes
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,71 +67,135 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Fullness:
+    """How full the outbox and its disk are, and which lanes are refused for that, each with its reason."""
+
+    size_bytes: int
+    max_bytes: int
+    disk: Disk
+    refused: dict[Lane, Refusal]
+
+
+@dataclass(frozen=True, slots=True)
 class _Epoch:
     epoch: str
     prev: str | None
 
 
 class Outbox:
-    """One agent's outbox, opened for one run: a new random epoch is on the disk before the constructor returns."""
+    """One agent's outbox, opened for one run under a new random epoch that is on the disk before its first frame.
+
+    On a full disk it opens all the same: what it holds can be sent, `unwritable` says why nothing is taken, and the
+    epoch is written as soon as there is room.
+    """
 
     def __init__(self, path: Path, *, max_bytes: int = 1 << 30, journal: bool = False) -> None:
         self._path = path
-        self._max_bytes = max_bytes
         self._journal = journal
         self._lock = threading.RLock()
+        self._ballast = Ballast(path)
         self._db, self.set_aside = open_file(path)
-        with self._transaction():
-            self._start_epoch()
+        self._room = Room(path.parent, max_bytes)
+        self._acknowledged_s = time.monotonic()
+        self.epoch = secrets.token_hex(16)
+        self._epoch_id = 0
+        self.unwritable: str | None = None
+        self._load_epochs()
+        self._load_backlog()
+        try:
+            self._begin_twice()
+        except TransientError as error:
+            self.unwritable = str(error)
+
+    def _load_epochs(self) -> None:
+        rows = self._read("SELECT id, epoch, prev FROM epoch ORDER BY id")
+        self._epochs = {n: _Epoch(epoch, prev) for n, epoch, prev in rows}
+        self.previous_epoch: str | None = rows[-1][1] if rows else None
         self._assigned: dict[tuple[int, str], int] = {
-            (epoch, lane): last
-            for epoch, lane, last in self._db.execute("SELECT epoch_id, lane, last_seq FROM assigned")
+            (epoch, lane): last for epoch, lane, last in self._read("SELECT epoch_id, lane, last_seq FROM assigned")
         }
+
+    def _load_backlog(self) -> None:
         self._backlog: dict[Lane, Backlog] = dict.fromkeys(LANES, Backlog())
-        for lane, frames, size in self._db.execute(
-            "SELECT lane, count(*), sum(length(payload)) FROM frame GROUP BY lane"
-        ):
+        self.spooled = Backlog()
+        for lane, frames, size in self._read("SELECT lane, count(*), sum(length(payload)) FROM frame GROUP BY lane"):
             self._backlog[lane] = Backlog(frames, size + frames * ROW_BYTES)
-        self.parked, parked_bytes = self._db.execute(
-            "SELECT count(*), coalesce(sum(length(payload)), 0) FROM parked"
-        ).fetchone()
+        self.parked, parked_bytes = self._read("SELECT count(*), coalesce(sum(length(payload)), 0) FROM parked")[0]
         self._parked_bytes = int(parked_bytes)
         self._packet_limits: dict[LimitSource, int] = dict(self._read("SELECT source, bytes FROM packet_limit"))
 
-    def _start_epoch(self) -> None:
-        last = self._db.execute("SELECT epoch FROM epoch ORDER BY id DESC LIMIT 1").fetchone()
-        self._db.execute("DELETE FROM epoch WHERE id NOT IN (SELECT epoch_id FROM frame)")
-        self._db.execute("DELETE FROM assigned WHERE epoch_id NOT IN (SELECT id FROM epoch)")
-        self.epoch = secrets.token_hex(16)
-        self.previous_epoch: str | None = last[0] if last else None
-        self._epoch_id = self._db.execute(
-            "INSERT INTO epoch (epoch, prev, started_at) VALUES (?, ?, ?) RETURNING id",
-            (self.epoch, self.previous_epoch, now_text()),
-        ).fetchone()[0]
-        self._epochs = {
-            n: _Epoch(epoch, prev) for n, epoch, prev in self._db.execute("SELECT id, epoch, prev FROM epoch")
-        }
+    def _begin_twice(self) -> None:
+        """Once more where the first attempt has given up the ballast."""
+        try:
+            self._begin()
+        except TransientError:
+            self._begin()
+        self._ballast.take()
 
-    def append(self, drafts: Sequence[Draft], cursors: dict[str, str] | None = None) -> None:
-        """Frames and cursors are durable, all or none, when this returns."""
+    def _begin(self) -> None:
+        """The new epoch is on the disk; done before the first frame at the latest."""
+        if self._epoch_id:
+            return
+        with self._transaction():
+            upgrade(self._db)
+            self._db.execute("DELETE FROM epoch WHERE id NOT IN (SELECT epoch_id FROM frame)")
+            self._db.execute("DELETE FROM assigned WHERE epoch_id NOT IN (SELECT id FROM epoch)")
+            epoch_id = self._db.execute(
+                "INSERT INTO epoch (epoch, prev, started_at) VALUES (?, ?, ?) RETURNING id",
+                (self.epoch, self.previous_epoch, now_text()),
+            ).fetchone()[0]
+        self._epochs[epoch_id] = _Epoch(self.epoch, self.previous_epoch)
+        frames, size = self._read("SELECT count(*), coalesce(sum(length(payload)), 0) FROM spool")[0]
+        self.spooled = Backlog(frames, size + frames * ROW_BYTES)
+        self._epoch_id, self.unwritable = epoch_id, None
+
+    def append(
+        self, drafts: Sequence[Draft], cursors: dict[str, str] | None = None, marks: Sequence[tuple[str, Mark]] = ()
+    ) -> None:
+        """Frames, cursors and marks (driver, mark) are durable, all or none, when this returns."""
         with self._lock:
-            last = {lane: self._assigned.get((self._epoch_id, lane), 0) for lane in {draft.lane for draft in drafts}}
-            rows, stored_at = [], now_text()
-            for draft in drafts:
-                last[draft.lane] += 1
-                digest = payload_hash(draft.payload)
-                rows.append(
-                    (draft.lane, self._epoch_id, last[draft.lane], draft.channel, draft.payload, digest, stored_at)
-                )
+            self._begin()
             with self._transaction():
-                self._insert(rows, last, cursors or {})
+                last = self._insert(drafts)
+                self._insert_beside(cursors or {}, marks)
                 failpoint.reach("edge.before_store")
             failpoint.reach("edge.after_store")
-            self._assigned.update({(self._epoch_id, lane): seq for lane, seq in last.items()})
-            for draft in drafts:
-                self._count(draft.lane, 1, len(draft.payload))
+            self._inserted(drafts, last)
 
-    def _insert(self, rows: list[_Row], last: dict[Lane, int], cursors: dict[str, str]) -> None:
+    def spool(self, drafts: Sequence[Draft], cursors: dict[str, str], marks: Sequence[tuple[str, Mark]] = ()) -> None:
+        """As `append`, but the drafts get no key yet: they wait until `pack` makes larger frames of them."""
+        with self._lock:
+            self._begin()
+            with self._transaction():
+                put_spool(self._db, drafts)
+                self._insert_beside(cursors, marks)
+            size = sum(len(draft.payload) + ROW_BYTES for draft in drafts)
+            self.spooled = Backlog(self.spooled.frames + len(drafts), self.spooled.size_bytes + size)
+
+    def pack(self, merge: Callable[[Sequence[Draft]], Sequence[Draft]]) -> None:
+        """What is spooled stands as frames of lane bulk, made by `merge`, at the end of that lane; the spool is empty."""
+        with self._lock:
+            self._begin()
+            with self._transaction():
+                drafts = merge(take_spool(self._db))
+                last = self._insert(drafts)
+            self._inserted(drafts, last)
+            self.spooled = Backlog()
+
+    def _inserted(self, drafts: Sequence[Draft], last: dict[Lane, int]) -> None:
+        self._assigned.update({(self._epoch_id, lane): seq for lane, seq in last.items()})
+        for draft in drafts:
+            self._count(draft.lane, 1, len(draft.payload))
+
+    def _insert(self, drafts: Sequence[Draft]) -> dict[Lane, int]:
+        """Puts the drafts behind what their lanes hold; the last seq of each lane."""
+        last = {lane: self._assigned.get((self._epoch_id, lane), 0) for lane in {draft.lane for draft in drafts}}
+        rows: list[_Row] = []
+        stored_at = now_text()
+        for draft in drafts:
+            last[draft.lane] += 1
+            digest = payload_hash(draft.payload)
+            rows.append((draft.lane, self._epoch_id, last[draft.lane], draft.channel, draft.payload, digest, stored_at))
         insert = self._db.executemany
         insert("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         if self._journal:
@@ -150,12 +206,23 @@ class Outbox:
         insert(
             "INSERT OR REPLACE INTO assigned VALUES (?, ?, ?)", [(self._epoch_id, lane, n) for lane, n in last.items()]
         )
-        insert("INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(cursors.items()))
+        return last
+
+    def _insert_beside(self, cursors: dict[str, str], marks: Sequence[tuple[str, Mark]]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(cursors.items()))
+        put_marks(self._db, marks)
 
     def cursor(self, driver: str) -> str | None:
         """How far `driver` had come with what is stored; None before its first batch."""
         rows = self._read("SELECT value FROM cursor WHERE driver = ?", driver)
         return rows[0][0] if rows else None
+
+    def marks(self, driver: str) -> list[Mark]:
+        """What `driver` has marked as taken, oldest first; the last 128 of each sensor."""
+        if not self._epoch_id:  # not begun on a full disk: a file of an older version may have no such table yet
+            return []
+        rows = self._read("SELECT sensor, n, t, val FROM mark WHERE driver = ? ORDER BY sensor, n", driver)
+        return [Mark(*row) for row in rows]
 
     def waiting(self, lane: Lane, after: Place | None, limit: int) -> list[Stored]:
         """The oldest frames of `lane` behind `after`, at most `limit`."""
@@ -200,8 +267,18 @@ class Outbox:
             ranges = [(seq, seq) for seq in mine if any(low <= seq <= high for low, high in ranges)]
         return self._delete(ack.lane, epoch_id, ranges)
 
+    def covered(self, ack: Acknowledgement, places: Collection[Place]) -> list[Place]:
+        """Those of `places` that `ack` speaks of."""
+        ranges = [(1, ack.upto), *ack.also]
+        return [
+            place
+            for place in places
+            if self._epochs[place.epoch_id].epoch == ack.epoch and any(low <= place.seq <= high for low, high in ranges)
+        ]
+
     def _delete(self, lane: Lane, epoch_id: int, ranges: list[tuple[int, int]]) -> list[Place]:
         gone: list[tuple[int, int]] = []
+        self._acknowledged_s = time.monotonic()
         with self._transaction():
             for low, high in ranges:
                 gone += self._db.execute(
@@ -250,30 +327,53 @@ class Outbox:
                 self._db.execute("INSERT INTO packet_limit VALUES (?, ?)", (source, limit_bytes))
         self._packet_limits = dict(self._read("SELECT source, bytes FROM packet_limit"))
 
-    def accepts(self, lane: Lane) -> bool:
-        """Whether `lane` may still grow; see SHARE for who is refused first."""
-        return self.size_bytes < self._max_bytes * SHARE[lane]
+    def refusal(self, lane: Lane) -> Refusal | None:
+        """Why `lane` may not grow now; None while it may. See `room` for who is refused first."""
+        return self._room.refusal(lane, self.size_bytes)
+
+    def fullness(self) -> Fullness:
+        """How full outbox and disk are; may be asked at any time."""
+        refused = {lane: why for lane in LANES if (why := self.refusal(lane)) is not None}
+        return Fullness(self.size_bytes, self._room.max_bytes, self._room.disk, refused)
+
+    def tend(self) -> None:
+        """To be called now and then: begins if that could not be done yet, and gets the ballast back.
+
+        TransientError while the disk is still full.
+        """
+        self._begin()
+        self._ballast.take()
+
+    @property
+    def unacknowledged_s(self) -> float:
+        """Seconds since the hub last acknowledged something, or since the start."""
+        return time.monotonic() - self._acknowledged_s
+
+    def oldest_at(self, lane: Lane) -> datetime | None:
+        """When the oldest frame that waits in `lane` was stored."""
+        rows = self._read("SELECT stored_at FROM frame WHERE lane = ? ORDER BY epoch_id, seq LIMIT 1", lane)
+        return datetime.fromisoformat(rows[0][0]) if rows else None
+
+    def frames(self, lane: Lane) -> int:
+        """How many frames wait in `lane`."""
+        with self._lock:
+            return self._backlog[lane].frames
 
     @property
     def size_bytes(self) -> int:
         """What waits and what is parked, in bytes; the journal is not counted."""
         with self._lock:
-            return sum(b.size_bytes for b in self._backlog.values()) + self._parked_bytes
+            return sum(b.size_bytes for b in self._backlog.values()) + self.spooled.size_bytes + self._parked_bytes
 
     @property
     def is_empty(self) -> bool:
         """Whether the hub has acknowledged everything."""
         with self._lock:
-            return not any(b.frames for b in self._backlog.values())
+            return not self.spooled.frames and not any(b.frames for b in self._backlog.values())
 
     def lanes(self) -> list[LaneStatus]:
         """What waits in each lane, for the status."""
-        found = []
-        for lane in LANES:
-            rows = self._read("SELECT stored_at FROM frame WHERE lane = ? ORDER BY epoch_id, seq LIMIT 1", lane)
-            oldest_at = datetime.fromisoformat(rows[0][0]) if rows else None
-            found.append(LaneStatus(lane=lane, frames=self._backlog[lane].frames, oldest_at=oldest_at))
-        return found
+        return [LaneStatus(lane=lane, frames=self.frames(lane), oldest_at=self.oldest_at(lane)) for lane in LANES]
 
     def close(self) -> None:
         """Ends the use of the file; what is stored stays."""
@@ -295,6 +395,10 @@ class Outbox:
             try:
                 yield
                 self._db.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                    self._ballast.drop()  # so that the next attempt has this room
+                raise
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
