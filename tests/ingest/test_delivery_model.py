@@ -1,0 +1,136 @@
+"""The delivery protocol holds in any interleaving; and the model that says so catches each way of breaking it."""
+
+from __future__ import annotations
+
+import pytest
+from delivery_model import Clock, DeliveryMachine, Hub, Sent, Worker
+from frames import NOW_US
+from hub_files import test_hub
+from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from sidestream_contracts.messages import Acknowledgement
+from sidestream_edge import session
+from sidestream_edge.outbox import Outbox, Place
+from sidestream_edge.outbox import store as outbox_store
+from sidestream_store.hub_apply import apply_hub
+from sidestream_store.partitions import Partitions
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def hub(database, connect, tmp_path, monkeypatch) -> Hub:
+    """A database with the test hub, and the edge's clock in our hands."""
+    apply_hub(database, test_hub(), tmp_path)
+    observer, clock = connect(), Clock()
+    Partitions().ensure(observer, [NOW_US])
+    monkeypatch.setattr(session, "time", clock)
+    return Hub(tmp_path, clock, observer, [connect(), connect()])
+
+
+def machine(kind: type[DeliveryMachine], hub: Hub) -> type[DeliveryMachine]:
+    return type(kind.__name__, (kind,), {"hub": hub})
+
+
+def test_nothing_is_lost_doubled_or_deleted_too_early_in_any_interleaving(hub):
+    """25 examples by default; `--hypothesis-profile=long` tries five hundred."""
+    examples = max(6, settings.default.max_examples // 4)
+    some = settings(max_examples=examples, stateful_step_count=30, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(machine(DeliveryMachine, hub), settings=some)
+
+
+class AcknowledgesWhatItHolds(DeliveryMachine):
+    """Acknowledges on arrival, before the commit."""
+
+    def acknowledge(self, worker: Worker) -> list[Acknowledgement]:
+        return from_memory(worker)
+
+    def received(self, worker: Worker) -> None:
+        worker.applied |= {(f.device_id, f.key.epoch, f.key.lane) for f in self.checked(worker)}
+
+
+class AcknowledgesFromMemory(DeliveryMachine):
+    """Commits first, but says the highest seq that it remembers instead of what the ledger has."""
+
+    def acknowledge(self, worker: Worker) -> list[Acknowledgement]:
+        return from_memory(worker)
+
+
+class AcknowledgesWithinItsTransaction(DeliveryMachine):
+    """Reads the ledger, but before its own rows in it are committed."""
+
+    def may_acknowledge(self, worker: Worker) -> bool:
+        return True
+
+
+class DoesNotDeduplicate(DeliveryMachine):
+    """Forgets that a frame was there before."""
+
+    def apply(self, worker: Worker, frames: list) -> None:
+        for frame in frames:
+            worker.connection.execute(
+                "DELETE FROM sidestream.frame WHERE epoch = %s::uuid AND seq = %s", [frame.key.epoch, frame.key.seq]
+            )
+        super().apply(worker, frames)
+
+
+class DeletesOnPuback(DeliveryMachine):
+    """Believes the broker."""
+
+    def confirmed(self, sent: Sent) -> None:
+        key = dict(sent.properties)
+        if key and key["epoch"] == self.outbox.epoch:
+            place = Place(self.outbox._epoch_id, int(key["seq"]))
+            self.outbox._delete(key["lane"], place.epoch_id, [(place.seq, place.seq)])
+
+
+class GoesOnInTheOldEpoch(DeliveryMachine):
+    """Counts on in the epoch it finds on its disk, so that a gateway restored from an image uses keys twice."""
+
+    def open_outbox(self) -> Outbox:
+        return _OneEpoch(self.path)
+
+
+class _OneEpoch(Outbox):
+    def _start_epoch(self) -> None:
+        last = self._db.execute("SELECT id, epoch FROM epoch ORDER BY id DESC LIMIT 1").fetchone()
+        if last is None:
+            super()._start_epoch()
+            return
+        self._epoch_id, self.epoch, self.previous_epoch = last[0], last[1], None
+        self._epochs = {self._epoch_id: outbox_store._Epoch(self.epoch, None)}
+
+
+def from_memory(worker: Worker) -> list[Acknowledgement]:
+    return [
+        Acknowledgement(epoch=epoch, lane=lane, upto=highest)
+        for (device, epoch, lane), highest in worker.memory.items()
+        if (device, epoch, lane) in worker.applied
+    ]
+
+
+MUTANTS = [
+    AcknowledgesWhatItHolds,
+    AcknowledgesFromMemory,
+    AcknowledgesWithinItsTransaction,
+    DoesNotDeduplicate,
+    DeletesOnPuback,
+    GoesOnInTheOldEpoch,
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda kind: kind.__name__)
+def test_the_model_catches_a_protocol_that(hub, mutant):
+    """Each mutant breaks one rule of docs/delivery.md; a model that let one pass would prove nothing."""
+    until_found = settings(
+        max_examples=300,
+        stateful_step_count=30,
+        phases=[Phase.generate],
+        derandomize=True,
+        database=None,
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )
+    with pytest.raises(AssertionError, match=r"D\d"):
+        run_state_machine_as_test(machine(mutant, hub), settings=until_found)
