@@ -47,6 +47,11 @@ class Hub(FilePart):
     step_s: int = Field(default=60, ge=1, le=3600, description="length of the twin's steps in seconds")
     late_days: int = Field(default=400, ge=1, description="oldest live reading taken at the door, in days")
     early_s: int = Field(default=300, ge=1, description="how far ahead of the hub's clock a live reading may be, s")
+    settle_s: int = Field(
+        default=900,
+        ge=0,
+        description="a figure is published once it has stood so long after its period ended; one that changes later is kept",
+    )
 
 
 class Party(FilePart):
@@ -134,11 +139,12 @@ class Sensor(FilePart):
 
 
 class Device(FilePart):
-    """A publishing agent and whose it is."""
+    """A publishing agent and whose it is; a `manual` one is people, who enter what they counted, weighed or read."""
 
     id: Id
     party: Id
     name: str
+    kind: Literal["agent", "manual"] = "agent"
 
 
 class LotType(FilePart):

@@ -104,8 +104,11 @@ def _replace(connection: psycopg.Connection, table: str, columns: Sequence[str],
 
 def _write_hub(connection: psycopg.Connection, file: HubFile, version: int) -> None:
     hub = file.hub
-    columns = ("id", "name", "timezone", "synthetic", "step_s", "late_s", "early_s", "version_id")
-    values = (hub.id, hub.name, hub.timezone, hub.synthetic, hub.step_s, hub.late_days * 86400, hub.early_s, version)
+    columns = ("id", "name", "timezone", "synthetic", "step_s", "late_s", "early_s", "settle_s", "version_id")
+    late_s = hub.late_days * 86400
+    values = (
+        hub.id, hub.name, hub.timezone, hub.synthetic, hub.step_s, late_s, hub.early_s, hub.settle_s, version,
+    )  # fmt: skip
     _replace(connection, "hub", columns, [values])
     _replace(connection, "party", ("id", "name"), [(p.id, p.name) for p in file.parties])
 
@@ -135,7 +138,7 @@ def _write_graph(connection: psycopg.Connection, hub: HubFile) -> None:
 
 _SENSOR_COLUMNS = (
     "id", "device_id", "name", "quantity", "unit", "si_unit", "si_factor", "si_offset", "role", "stream", "node",
-    "limit_pct", "limit_abs", "random_pct", "random_abs", "range_low", "range_high", "period_s",
+    "limit_pct", "limit_abs", "random_pct", "random_abs", "range_low", "range_high", "period_s", "manual",
 )  # fmt: skip
 
 
@@ -150,12 +153,27 @@ def _write_devices(connection: psycopg.Connection, hub: HubFile) -> None:
             [device.party, device.id, device.name],
         ).fetchone()
         numbers[device.id] = row[0] if row else 0
+    people = [device.id for device in hub.devices if device.kind == "manual"]
     updates = (sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in _SENSOR_COLUMNS[1:])
     statement = sql.SQL("{} ON CONFLICT (id) DO UPDATE SET {}, removed_at = NULL").format(
         _insert("sensor", _SENSOR_COLUMNS), sql.SQL(", ").join(updates)
     )
     with connection.cursor() as cursor:
-        cursor.executemany(statement, [_sensor_row(s, numbers[s.device]) for s in hub.sensors])
+        cursor.executemany(statement, [_sensor_row(s, numbers[s.device], s.device in people) for s in hub.sensors])
+    _say_who_is_people(connection, [numbers[device] for device in people])
+
+
+def _say_who_is_people(connection: psycopg.Connection, devices: Sequence[int]) -> None:
+    """Devices that are people have no connection to lose, so their state is neither online nor offline."""
+    connection.execute(
+        "DELETE FROM sidestream.device_status WHERE state = 'manual' AND device_id <> ALL (%s)", [devices]
+    )
+    connection.execute(
+        "INSERT INTO sidestream.device_status (device_id, state, epoch, at, received_at, body)"
+        " SELECT device_id, 'manual', '', now(), now(), '{\"state\": \"manual\"}' FROM unnest(%s::int[]) AS device_id"
+        " ON CONFLICT (device_id) DO UPDATE SET state = excluded.state, epoch = '', body = excluded.body",
+        [devices],
+    )
 
 
 def _mark_all_dirty(connection: psycopg.Connection) -> None:
@@ -167,14 +185,14 @@ def _mark_all_dirty(connection: psycopg.Connection) -> None:
     )
 
 
-def _sensor_row(sensor: Sensor, device: int) -> tuple[Any, ...]:
+def _sensor_row(sensor: Sensor, device: int, manual: bool) -> tuple[Any, ...]:
     si = to_si(sensor.quantity, sensor.unit)
     low, high = sensor.range or (None, None)
     accuracy = sensor.accuracy
     return (
         sensor.id, device, sensor.name, sensor.quantity, sensor.unit, QUANTITIES[sensor.quantity].si_unit, si.factor,
         si.offset, sensor.role, sensor.stream, sensor.node, accuracy.limit_pct, accuracy.limit_abs,
-        accuracy.random_pct, accuracy.random_abs, low, high, sensor.period_s,
+        accuracy.random_pct, accuracy.random_abs, low, high, sensor.period_s, manual,
     )  # fmt: skip
 
 

@@ -121,9 +121,9 @@ def update_until_clean(
 def _adopt(now: Pass) -> None:
     """A new version of the hub: what it no longer has goes; what it still has is marked dirty by `hub apply`."""
     connection, plan = now.connection, now.plan
-    values.keep_only(connection, plan.subjects)
+    values.keep_only(connection, plan.subjects, now.now_at)
     keep_observations_of(connection, ((s.node.id, o.id) for s in plan.stocks for o in s.observers))
-    forget_other_agreements(connection, [agreement.id for agreement in plan.hub.agreements])
+    forget_other_agreements(connection, [agreement.id for agreement in plan.hub.agreements], now.now_at)
 
 
 def _claim(now: Pass, limits: Limits) -> tuple[int, Work]:
@@ -133,7 +133,7 @@ def _claim(now: Pass, limits: Limits) -> tuple[int, Work]:
     work = share_out(claim.changed, now.horizon, cost, limits.readings)
     dirty.put_back(connection, (*work.running, *work.postponed), step_s)
     measured = [part for part in (*work.now, *work.running) if part.sensor_id not in now.plan.scanners]
-    dirty.refresh_rollups(connection, measured, step_s)
+    dirty.refresh_rollups(connection, measured, step_s, now.now_at)
     return claim.rows, work
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
@@ -125,27 +125,61 @@ def open_periods(connection: Connection, now_at: datetime) -> list[tuple[str, da
 
 
 def save_statuses(connection: Connection, rows: Sequence[StatusRow], now_at: datetime) -> None:
-    """Each agreement stands in its period as given; a period judged before gets the new judgement."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO sidestream.agreement_status AS a (agreement, period_from, period_to, agreed, expected_so_far,"
-            " delivered, sd_random, sd_systematic, origin, completeness, status, reason, reason_numbers, computed_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (agreement, period_from) DO UPDATE SET period_to = excluded.period_to, agreed = excluded.agreed,"
-            " expected_so_far = excluded.expected_so_far, delivered = excluded.delivered, sd_random = excluded.sd_random,"
-            " sd_systematic = excluded.sd_systematic, origin = excluded.origin, completeness = excluded.completeness,"
-            " status = excluded.status, reason = excluded.reason, reason_numbers = excluded.reason_numbers,"
-            " computed_at = excluded.computed_at",
-            [
-                (
-                    r.agreement, r.period_from, r.period_to, r.agreed, r.expected_so_far, r.delivered, r.sd_random,
-                    r.sd_systematic, r.origin, r.completeness, r.status, r.reason, Jsonb(dict(r.reason_numbers)), now_at,
-                )
-                for r in rows
-            ],
-        )  # fmt: skip
+    """Each agreement stands in its period as given; a published judgement that differs stays in history.
+
+    What is the same is not written, except that a running period's judgement is as new as the last look at it.
+    """
+    if rows:
+        facts = [asdict(row) | {"period_from": _iso(row.period_from), "period_to": _iso(row.period_to)} for row in rows]
+        connection.execute(_PUBLISH, {"rows": Jsonb(facts), "now": now_at})
 
 
-def forget_other_agreements(connection: Connection, known: Sequence[str]) -> None:
-    """Judgements of agreements that the hub no longer has are gone."""
-    connection.execute("DELETE FROM sidestream.agreement_status WHERE agreement <> ALL (%s)", [list(known)])
+def _iso(at: datetime) -> str:
+    return at.isoformat()
+
+
+_PUBLISH = """
+WITH new AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r (agreement text, period_from timestamptz, period_to timestamptz,
+        agreed double precision, expected_so_far double precision, delivered double precision, sd_random double precision,
+        sd_systematic double precision, origin text, completeness double precision, status text, reason text,
+        reason_numbers jsonb)
+), differing AS MATERIALIZED (
+    SELECT new.*, old.revision, old.known_at, sidestream.is_published(old.period_to, old.known_at, %(now)s) AS published
+    FROM new LEFT JOIN sidestream.agreement_status old USING (agreement, period_from)
+    WHERE old.computed_at < old.period_to
+        OR (new.period_to, new.agreed, new.expected_so_far, new.delivered, new.sd_random, new.sd_systematic, new.origin,
+            new.completeness, new.status, new.reason, new.reason_numbers)
+        IS DISTINCT FROM (old.period_to, old.agreed, old.expected_so_far, old.delivered, old.sd_random, old.sd_systematic,
+            old.origin, old.completeness, old.status, old.reason, old.reason_numbers)
+), kept AS (
+    INSERT INTO sidestream.agreement_status_history
+    SELECT a.*, GREATEST(%(now)s, a.known_at)
+    FROM differing d JOIN sidestream.agreement_status a USING (agreement, period_from) WHERE d.published
+)
+INSERT INTO sidestream.agreement_status (agreement, period_from, period_to, agreed, expected_so_far, delivered, sd_random,
+    sd_systematic, origin, completeness, status, reason, reason_numbers, computed_at, revision, known_at)
+SELECT agreement, period_from, period_to, agreed, expected_so_far, delivered, sd_random, sd_systematic, origin,
+       completeness, status, reason, reason_numbers, %(now)s,
+       COALESCE(revision + published::int, (
+           SELECT max(h.revision) + 1 FROM sidestream.agreement_status_history h
+           WHERE h.agreement = d.agreement AND h.period_from = d.period_from
+       ), 1),
+       sidestream.known_from(published, revision, known_at, %(now)s)
+FROM differing d
+ON CONFLICT (agreement, period_from) DO UPDATE SET period_to = excluded.period_to, agreed = excluded.agreed,
+    expected_so_far = excluded.expected_so_far, delivered = excluded.delivered, sd_random = excluded.sd_random,
+    sd_systematic = excluded.sd_systematic, origin = excluded.origin, completeness = excluded.completeness,
+    status = excluded.status, reason = excluded.reason, reason_numbers = excluded.reason_numbers,
+    computed_at = excluded.computed_at, revision = excluded.revision, known_at = excluded.known_at
+"""
+
+
+def forget_other_agreements(connection: Connection, known: Sequence[str], now_at: datetime) -> None:
+    """Judgements of agreements that the hub no longer has are gone; published ones stay in history."""
+    connection.execute(
+        "WITH gone AS (DELETE FROM sidestream.agreement_status WHERE agreement <> ALL (%s) RETURNING *)"
+        " INSERT INTO sidestream.agreement_status_history SELECT g.*, GREATEST(%s, g.known_at) FROM gone g"
+        " WHERE sidestream.is_published(g.period_to, g.known_at, %s)",
+        [list(known), now_at, now_at],
+    )

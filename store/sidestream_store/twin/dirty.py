@@ -77,15 +77,15 @@ def put_back(connection: Connection, left: Iterable[Changed], step_s: int) -> No
         )
 
 
-def refresh_rollups(connection: Connection, changed: Iterable[Changed], step_s: int) -> None:
-    """Roll-ups of the changed ranges are those of the raw readings as they are now."""
+def refresh_rollups(connection: Connection, changed: Iterable[Changed], step_s: int, now_at: datetime) -> None:
+    """Roll-ups of the changed ranges are those of the readings as they are, and known from `now_at` where they changed."""
     alike: dict[tuple[int, int], list[int]] = defaultdict(list)
     for part in changed:
         alike[part.first, part.stop].append(part.sensor_id)
     for (first, stop), sensors in sorted(alike.items()):
         connection.execute(
-            "SELECT sidestream.refresh_rollups(%s::int[], %s, %s)",
-            [sensors, step_start(first, step_s), step_start(stop, step_s) - _LAST_INSTANT],
+            "SELECT sidestream.refresh_rollups(%s::int[], %s, %s, %s)",
+            [sensors, step_start(first, step_s), step_start(stop, step_s) - _LAST_INSTANT, now_at],
         )
 
 

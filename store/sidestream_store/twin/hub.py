@@ -41,7 +41,10 @@ class HubStream:
 
 @dataclass(frozen=True, slots=True)
 class HubSensor:
-    """A measuring point; limits and range are in its own unit, `si = value * si_factor + si_offset`."""
+    """A measuring point; limits and range are in its own unit, `si = value * si_factor + si_offset`.
+
+    `manual`: people read it, seldom and each time anew.
+    """
 
     sensor_id: int
     id: str
@@ -59,6 +62,7 @@ class HubSensor:
     range_low: float | None
     range_high: float | None
     period_s: float | None
+    manual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ def _streams(connection: Connection) -> tuple[HubStream, ...]:
 def _sensors(connection: Connection) -> tuple[HubSensor, ...]:
     rows = connection.execute(
         "SELECT sensor_id, id, party, quantity, role, stream, node, si_factor, si_offset, limit_pct, limit_abs,"
-        " random_pct, random_abs, range_low, range_high, period_s FROM sidestream_v.sensor ORDER BY id"
+        " random_pct, random_abs, range_low, range_high, period_s, manual FROM sidestream_v.sensor ORDER BY id"
     )
     return tuple(HubSensor(*row) for row in rows)
 

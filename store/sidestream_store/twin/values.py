@@ -1,4 +1,7 @@
-"""The twin's figures per step: a computed range replaces what was there, so that computing it again changes nothing."""
+"""The twin's figures per step: a computed range replaces what was there, so that computing it again changes nothing.
+
+What was published and is replaced stays readable under its revision: the views `…_history` and `…_as_known(date)`.
+"""
 
 from __future__ import annotations
 
@@ -50,26 +53,79 @@ class Computed:
 
 
 def save_values(connection: Connection, computed: Sequence[Computed], step_s: int, now_at: datetime) -> int:
-    """The table holds exactly `computed` in the computed ranges; how many figures that are."""
+    """The table says exactly `computed` in the computed ranges; how many figures that are.
+
+    Only what differs from what is there is written. A published figure that differs or is gone stays readable in
+    `twin_value_history`; which hub version a figure was computed with is no difference.
+    """
     if not computed:
         return 0
-    connection.execute(
-        "DELETE FROM sidestream.twin_value v"
-        " USING unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])"
-        "   AS c (subject_kind, subject, quantity, from_at, to_at)"
-        " WHERE v.subject_kind = c.subject_kind AND v.subject = c.subject AND v.quantity = c.quantity"
-        " AND v.time >= c.from_at AND v.time < c.to_at",
-        [*_subjects(part.subject for part in computed), *_bounds(computed, step_s)],
-    )
+    connection.execute("SET LOCAL client_min_messages = warning")  # or each pass would say that the table is there
+    connection.execute(_FRESH_TABLE)
+    connection.execute("TRUNCATE pg_temp.fresh_twin_value")
     count = 0
-    with connection.cursor() as cursor, cursor.copy(
-        "COPY sidestream.twin_value (subject_kind, subject, quantity, time, step_s, value, sd_random, sd_systematic,"
-        " origin, completeness, n, inputs, flags, computed_at) FROM STDIN"
-    ) as copy:  # fmt: skip
-        for row in _rows(computed, step_s, now_at):
+    with connection.cursor() as cursor, cursor.copy("COPY pg_temp.fresh_twin_value FROM STDIN") as copy:
+        for row in _rows(computed, step_s):
             copy.write_row(row)
             count += 1
+    kinds, subjects, quantities = _subjects(part.subject for part in computed)
+    from_at, to_at = _bounds(computed, step_s)
+    connection.execute(
+        _PUBLISH,
+        {"kinds": kinds, "subjects": subjects, "quantities": quantities, "from": from_at, "to": to_at, "now": now_at},
+    )
     return count
+
+
+_FRESH_TABLE = """
+CREATE TEMP TABLE IF NOT EXISTS fresh_twin_value (
+    subject_kind text, subject text, quantity text, time timestamptz, step_s int, value double precision,
+    sd_random double precision, sd_systematic double precision, origin text, completeness double precision, n bigint,
+    inputs jsonb, flags jsonb
+) ON COMMIT DELETE ROWS
+"""
+
+_PUBLISH = """
+WITH standing AS (
+    SELECT v.* FROM unnest(%(kinds)s::text[], %(subjects)s::text[], %(quantities)s::text[], %(from)s::timestamptz[],
+        %(to)s::timestamptz[]) AS c (subject_kind, subject, quantity, from_at, to_at)
+    JOIN sidestream.twin_value v ON v.subject_kind = c.subject_kind AND v.subject = c.subject AND v.quantity = c.quantity
+        AND v.time >= c.from_at AND v.time < c.to_at
+), hub AS MATERIALIZED (
+    SELECT make_interval(secs => settle_s) AS settle FROM sidestream.hub
+), differing AS MATERIALIZED (
+    SELECT subject_kind, subject, quantity, time, old.revision, old.known_at, new.step_s, new.value, new.sd_random,
+           new.sd_systematic, new.origin, new.completeness, new.n, new.inputs, new.flags,
+           %(now)s >= GREATEST(time + make_interval(secs => old.step_s), old.known_at) + hub.settle AS published
+    FROM standing old FULL JOIN pg_temp.fresh_twin_value new USING (subject_kind, subject, quantity, time) CROSS JOIN hub
+    WHERE (old.step_s, old.value, old.sd_random, old.sd_systematic, old.origin, old.completeness, old.n, old.flags,
+            old.inputs - 'hub_version')
+        IS DISTINCT FROM (new.step_s, new.value, new.sd_random, new.sd_systematic, new.origin, new.completeness, new.n,
+            new.flags, new.inputs - 'hub_version')
+), kept AS (
+    INSERT INTO sidestream.twin_value_history
+    SELECT v.*, GREATEST(%(now)s, v.known_at)
+    FROM differing d JOIN sidestream.twin_value v USING (subject_kind, subject, quantity, time) WHERE d.published
+), gone AS (
+    DELETE FROM sidestream.twin_value v USING differing d
+    WHERE d.step_s IS NULL AND v.subject_kind = d.subject_kind AND v.subject = d.subject AND v.quantity = d.quantity
+        AND v.time = d.time
+)
+INSERT INTO sidestream.twin_value (subject_kind, subject, quantity, time, step_s, value, sd_random, sd_systematic, origin,
+    completeness, n, inputs, flags, computed_at, revision, known_at)
+SELECT subject_kind, subject, quantity, time, step_s, value, sd_random, sd_systematic, origin, completeness, n, inputs,
+       flags, %(now)s,
+       COALESCE(revision + published::int, (
+           SELECT max(h.revision) + 1 FROM sidestream.twin_value_history h
+           WHERE h.subject_kind = d.subject_kind AND h.subject = d.subject AND h.quantity = d.quantity AND h.time = d.time
+       ), 1),
+       sidestream.known_from(published, revision, known_at, %(now)s)
+FROM differing d WHERE step_s IS NOT NULL
+ON CONFLICT (subject_kind, subject, quantity, time) DO UPDATE SET step_s = excluded.step_s, value = excluded.value,
+    sd_random = excluded.sd_random, sd_systematic = excluded.sd_systematic, origin = excluded.origin,
+    completeness = excluded.completeness, n = excluded.n, inputs = excluded.inputs, flags = excluded.flags,
+    computed_at = excluded.computed_at, revision = excluded.revision, known_at = excluded.known_at
+"""
 
 
 def _subjects(subjects: Iterable[Subject]) -> tuple[list[str], list[str], list[str]]:
@@ -81,13 +137,13 @@ def _bounds(computed: Sequence[Computed], step_s: int) -> tuple[list[datetime], 
     return [step_start(c.first, step_s) for c in computed], [step_start(c.stop, step_s) for c in computed]
 
 
-def _rows(computed: Iterable[Computed], step_s: int, now_at: datetime) -> Iterator[tuple[Any, ...]]:
+def _rows(computed: Iterable[Computed], step_s: int) -> Iterator[tuple[Any, ...]]:
     for part in computed:
         subject, inputs = part.subject, json.dumps(part.inputs, sort_keys=True)
         for v in part.values:
             yield (
                 subject.kind, subject.id, subject.quantity, step_start(v.step, step_s), step_s, v.value, v.sd_random,
-                v.sd_systematic, v.origin, v.completeness, v.n, inputs, json.dumps(v.flags), now_at,
+                v.sd_systematic, v.origin, v.completeness, v.n, inputs, json.dumps(v.flags),
             )  # fmt: skip
 
 
@@ -182,13 +238,15 @@ def newest_step(connection: Connection, subjects: Sequence[Subject], step_s: int
     return row[0] if row else None
 
 
-def keep_only(connection: Connection, subjects: Sequence[Subject]) -> None:
-    """Figures of anything else are gone: the hub has it no longer, or measures it no longer."""
+def keep_only(connection: Connection, subjects: Sequence[Subject], now_at: datetime) -> None:
+    """Figures of anything else are gone: the hub has it no longer, or measures it no longer. Published ones stay in history."""
     columns = _subjects(subjects)
     connection.execute(
-        "DELETE FROM sidestream.twin_value WHERE (subject_kind, subject, quantity)"
-        " NOT IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))",
-        columns,
+        "WITH gone AS (DELETE FROM sidestream.twin_value WHERE (subject_kind, subject, quantity)"
+        "   NOT IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])) RETURNING *)"
+        " INSERT INTO sidestream.twin_value_history SELECT g.*, GREATEST(%s, g.known_at) FROM gone g"
+        " WHERE sidestream.is_published(g.time + make_interval(secs => g.step_s), g.known_at, %s)",
+        [*columns, now_at, now_at],
     )
     connection.execute(
         "DELETE FROM sidestream.twin_latest WHERE (subject_kind, subject, quantity)"
