@@ -31,6 +31,7 @@ app.command(hub)
 db = App(name="db", help="The database's schema and logins.")
 db.command(f"{_HERE}.db:migrate", help="Bring the database to the newest schema (safe to run at any time).")
 db.command(f"{_HERE}.db:viewer", help="Make a login role that reads the views and nothing else.")
+db.command(f"{_HERE}.db:maintain", help="Partitions ahead, retention, statistics; what the daily flow does.")
 app.command(db)
 
 edge = App(name="edge", help="The agent on a gateway: reads devices, keeps every reading until the hub has it.")

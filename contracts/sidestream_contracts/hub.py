@@ -193,6 +193,26 @@ class BenefitFactor(FilePart):
     source: str
 
 
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class Retention(FilePart):
+    """After how many days something is dropped; what is not named is kept for ever. Recorded readings always are."""
+
+    readings_days: Days | None = Field(default=None, description="live readings; not less than late_days")
+    rollup_1m_days: Days | None = Field(default=None, description="minute roll-ups; hours and days are always kept")
+    twin_values_days: Days | None = Field(
+        default=None, description="the twin's steps; sums per quarter of an hour stay"
+    )
+    scans_days: Days | None = Field(
+        default=None, description="scans of lots that were not seen since; not less than late_days"
+    )
+    quarantine_days: Days | None = Field(
+        default=400, description="entries replayed or discarded so long ago; open ones stay"
+    )
+    ledger_days: Days | None = Field(default=90, description="single frames of the ledger; what is applied stays known")
+
+
 class HubFile(FilePart):
     """The whole of `hub.yaml`, version 1."""
 
@@ -208,3 +228,4 @@ class HubFile(FilePart):
     tags: TagFile | None = None
     agreements: list[Agreement] = Field(default=[])
     benefit_factors: list[BenefitFactor] = Field(default=[])
+    retention: Retention = Retention()

@@ -59,6 +59,7 @@ def check_hub(hub: HubFile) -> Iterator[Problem]:
         _check_lots,
         _check_agreements,
         _check_agreed_parties,
+        _check_retention,
     ):
         yield from rule(hub)
 
@@ -237,3 +238,24 @@ def fits(quantity: str, unit: str) -> bool:
     except ConfigurationError:
         return False
     return True
+
+
+def _check_retention(hub: HubFile) -> Iterator[Problem]:
+    kept, late = hub.retention, hub.hub.late_days
+    for name in ("readings_days", "scans_days"):
+        days = getattr(kept, name)
+        if days is not None and days < late:
+            yield Problem(
+                ("retention", name),
+                f"retention.{name}: {days} days are fewer than hub.late_days, which is {late}: what came late would be "
+                f"dropped as it came. Keep them for {late} days at least, or lower hub.late_days",
+            )
+    for name in ("rollup_1m_days", "twin_values_days"):
+        days = getattr(kept, name)
+        if days is not None and (kept.readings_days is None or days < kept.readings_days):
+            least = "readings_days is not given" if kept.readings_days is None else f"it is {kept.readings_days}"
+            yield Problem(
+                ("retention", name),
+                f"retention.{name}: what is computed must stay at least as long as the readings it is computed from, or it "
+                f"would come back wrong after a correction; {least}. Name a readings_days that is not longer than this",
+            )

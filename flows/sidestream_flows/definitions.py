@@ -40,7 +40,7 @@ async def every_hour() -> Hour:
 
 @flow(name="every-day", retries=3, retry_delay_seconds=60, persist_result=False, validate_parameters=False)
 async def every_day() -> Day:
-    """Close yesterday's periods, thin out what the twin remembers, say what is in quarantine."""
+    """Close yesterday's periods, thin out what the twin remembers, drop what is too old, say what is in quarantine."""
     found = await asyncio.to_thread(CURRENT.get().day)
     _tell(found.remarks())
     return found

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from sidestream_contracts.errors import TransientError
 from sidestream_store.connect import Connection, open_connection
+from sidestream_store.maintenance import maintain
 from sidestream_store.partitions import ensure_range
 from sidestream_store.twin.passing import cancel
 from sidestream_store.twin.upkeep import (
@@ -51,16 +52,18 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a day's work found: agreements judged anew, checkpoints thinned out, and what lies in quarantine."""
+    """What a day's work found: agreements judged anew, checkpoints thinned out, what retention dropped, the quarantine."""
 
     agreements: int
     checkpoints: int
     quarantine: tuple[OpenQuarantine, ...]
+    upkeep: tuple[str, ...] = ()
 
     def remarks(self) -> list[str]:
         """What is worth a line in the log, the sum of it first."""
         return [
             f"{self.agreements} agreements judged, {self.checkpoints} checkpoints thinned out",
+            *self.upkeep,
             *(
                 f"quarantine: {entry.readings} readings of {entry.device or 'an unknown device'}, {entry.reason}"
                 for entry in self.quarantine[:_LINES]
@@ -95,12 +98,13 @@ class Work:
             return Hour(made, hub_completeness(connection, now_at.replace(minute=0, second=0, microsecond=0)))
 
     def day(self) -> Day:
-        """Periods that are over are judged as such, old checkpoints thinned out, the quarantine is counted."""
+        """Periods that are over are judged as such, old checkpoints thinned out, what is too old dropped."""
         with self._one_at_a_time:
             connection = self._connected()
             report = update(connection, limits=LIMITS)
             thinned = thin_out(connection, datetime.now(UTC) - timedelta(days=2))
-            return Day(report.agreements, thinned, tuple(open_quarantine(connection)))
+            upkeep = tuple(maintain(connection).remarks())
+            return Day(report.agreements, thinned, tuple(open_quarantine(connection)), upkeep)
 
     def timezone(self) -> str:
         """The hub's time zone; ConfigurationError when no hub is applied."""

@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from sidestream_contracts.errors import ConfigurationError
-from sidestream_contracts.hub import HubFile, Sensor, TagFile
+from sidestream_contracts.hub import HubFile, Retention, Sensor, TagFile
 from sidestream_contracts.hubcheck import LISTS, fits
 from sidestream_contracts.units import QUANTITIES, to_si
 from sidestream_store.connect import open_connection, transient_errors
@@ -31,6 +31,11 @@ class HubDiff:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
+
+    @property
+    def meaning(self) -> bool:
+        """Whether any figure may be another one now; how long things are kept changes none."""
+        return bool(self.added or self.removed or set(self.changed) - {"retention"})
 
 
 def apply_hub(dsn: str, hub: HubFile, base: Path, *, dry_run: bool = False) -> HubDiff:
@@ -55,7 +60,7 @@ def apply_hub(dsn: str, hub: HubFile, base: Path, *, dry_run: bool = False) -> H
         if not dry_run:
             if diff or not row:
                 _write(connection, hub, content)
-            if _write_tags(connection, tags) or diff:
+            if _write_tags(connection, tags) or diff.meaning:
                 _mark_all_dirty(connection)
     return diff
 
@@ -72,7 +77,8 @@ def _diff(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> HubDiff:
 
 def _entries(content: Mapping[str, Any]) -> dict[str, Any]:
     entries = {f"{name}.{item['id']}": item for name in LISTS for item in content.get(name, [])}
-    return {**entries, "hub": content["hub"], "tags": content.get("tags")}
+    retention = content.get("retention") or Retention().model_dump(mode="json")
+    return {**entries, "hub": content["hub"], "tags": content.get("tags"), "retention": retention}
 
 
 def _write(connection: psycopg.Connection, hub: HubFile, content: Mapping[str, Any]) -> None:

@@ -1,9 +1,13 @@
-"""`sidestream db migrate` and `sidestream db viewer`."""
+"""`sidestream db migrate`, `sidestream db viewer` and `sidestream db maintain`."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from sidestream_app.commands.options import AsJson, Dsn
 from sidestream_contracts.errors import ConfigurationError
@@ -44,4 +48,42 @@ def viewer(name: str, /, *, dsn: Dsn, as_json: AsJson = False) -> int:
         )
     ensure_viewer(dsn, name, password)
     print(json.dumps({"viewer": name}) if as_json else f"Role {name} can log in and read the views.")
+    return 0
+
+
+def maintain(
+    *,
+    dsn: Dsn,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Change nothing, only tell what would go.")] = False,
+    vacuum: Annotated[
+        bool, Parameter(negative=(), help="Also clear dead rows, and compress every chunk that is over (TimescaleDB).")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Keep the database in order: partitions for two weeks ahead, and drop what `retention` in hub.yaml lets go.
+
+    The daily flow does the same; by hand it is for trying a new retention (`--dry-run`) and after a large drop (`--vacuum`).
+    Nothing is dropped by age unless hub.yaml names a number of days, but for closed quarantine entries and single frames
+    of the ledger. Safe to run at any time.
+    """
+    from sidestream_store.connect import open_connection
+    from sidestream_store.maintenance import maintain as run
+
+    with open_connection(dsn, "maintain", autocommit=True) as connection:
+        done = run(connection, dry_run=dry_run, vacuum=vacuum)
+    if as_json:
+        print(json.dumps(asdict(done), default=str))
+        return 0
+    would = "would be " if dry_run else ""
+    print(f"Storage profile: {done.profile}. {done.partitions} partitions made ahead.")
+    for gone in done.gone:
+        size = "" if gone.size is None else f", {gone.size / 1e6:.1f} MB"
+        print(
+            f"{gone.part}: {gone.count} {gone.things} from before {gone.before:%Y-%m-%d %H:%M} UTC {would}dropped{size}"
+        )
+    if not done.gone:
+        print("Nothing is old enough to go.")
+    print("On disk, MB: " + ", ".join(f"{part} {size / 1e6:.1f}" for part, size in done.sizes.items()))
+    for hint in done.hints:
+        print(f"Note: {hint}")
     return 0

@@ -43,6 +43,7 @@ def claim(connection: Connection, step_s: int, limit: int) -> Claim:
 
     Here is what they said. The newest half keeps what happens now from waiting behind a backlog, the oldest half gets
     the backlog done. Rows that someone else holds are left. `limit` ≥ 1; a limit of one takes the oldest.
+    Time whose readings retention has dropped is left out, and a day more, whose figures would rest on them.
     """
     rows = connection.execute(
         "WITH oldest AS MATERIALIZED ("
@@ -52,14 +53,18 @@ def claim(connection: Connection, step_s: int, limit: int) -> Claim:
         " picked AS MATERIALIZED (SELECT dirty_id FROM oldest UNION SELECT dirty_id FROM newest),"
         " gone AS (DELETE FROM sidestream.dirty d USING picked p WHERE d.dirty_id = p.dirty_id"
         "   RETURNING d.sensor_id, d.from_at, d.to_at),"
-        " steps AS (SELECT sensor_id, count(*) AS n, range_agg(int8range("
-        "   floor(extract(epoch FROM from_at) / %(step)s)::bigint,"
-        "   floor(extract(epoch FROM to_at) / %(step)s)::bigint + 1)) AS touched FROM gone GROUP BY sensor_id)"
-        " SELECT sensor_id, lower(part), upper(part), (SELECT sum(n) FROM steps)::bigint"
-        " FROM steps, unnest(touched) AS part ORDER BY sensor_id, part",
+        " there AS (SELECT sensor_id, range_agg(tstzrange(from_at, to_at, '[]')) - COALESCE("
+        "   (SELECT tstzmultirange(tstzrange(d.from_at, d.before + interval '1 day')) FROM sidestream.dropped d"
+        "    WHERE d.sensor_id = gone.sensor_id), '{}') AS times FROM gone GROUP BY sensor_id),"
+        " steps AS (SELECT sensor_id, range_agg(int8range("
+        "   floor(extract(epoch FROM lower(time)) / %(step)s)::bigint,"
+        "   floor(extract(epoch FROM CASE WHEN upper_inc(time) THEN upper(time) ELSE upper(time) - interval '1 us' END)"
+        "     / %(step)s)::bigint + 1)) AS touched FROM there, unnest(times) AS time GROUP BY sensor_id)"
+        " SELECT sensor_id, lower(part), upper(part), c.n FROM (SELECT count(*) AS n FROM gone) c"
+        " LEFT JOIN (SELECT sensor_id, unnest(touched) AS part FROM steps) s ON true ORDER BY sensor_id, part",
         {"oldest": limit - limit // 2, "newest": limit // 2, "step": step_s},
     ).fetchall()
-    return Claim(rows[0][3] if rows else 0, tuple(Changed(*row[:3]) for row in rows))
+    return Claim(rows[0][3], tuple(Changed(*row[:3]) for row in rows if row[0] is not None))
 
 
 def put_back(connection: Connection, left: Iterable[Changed], step_s: int) -> None:
