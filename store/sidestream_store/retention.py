@@ -177,7 +177,9 @@ def _ledger(connection: Connection, kept: Retention, now_at: datetime, dry_run: 
 _STEPS = (
     _readings,
     _rows("minute roll-ups", "rollup_1m_days", "rollup_1m", _LIVE_MINUTE),
+    _rows("minute roll-ups that were superseded", "rollup_1m_days", "rollup_1m_history", _LIVE_MINUTE),
     _rows("twin values", "twin_values_days", "twin_value", _LIVE_STEP),
+    _rows("twin values that were superseded", "twin_values_days", "twin_value_history", _LIVE_STEP),
     _rows("scans", "scans_days", "scan", _SCAN_OF_A_LOT_LONG_GONE),
     _rows(
         "quarantine",

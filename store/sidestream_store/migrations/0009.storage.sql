@@ -1,5 +1,5 @@
 -- What retention dropped, so that nothing is ever computed again from readings that are gone.
--- depends: 0002.partitions 0004.rollups 0005.twin_state
+-- depends: 0002.partitions 0005.twin_state 0007.corrections 0008.quarantine
 
 -- Live readings of the sensor in [from_at, before) were dropped; its roll-ups of that time stay as they were. A replayed
 -- file of an older year lies before `from_at`, or has no row here at all, and is computed as ever.
@@ -21,27 +21,20 @@ RETURNS TABLE (part_from timestamptz, part_to timestamptz) LANGUAGE sql STABLE A
     ) AS gone) x, unnest(tstzmultirange(tstzrange($2, $3, '[]')) - x.gone) AS part
 $$;
 
--- As the function that it takes the place of, but what was dropped keeps the roll-ups made while its readings were there.
-DO $$
+ALTER FUNCTION sidestream.refresh_rollups(int[], timestamptz, timestamptz, timestamptz) RENAME TO recompute_rollups;
+
+-- As `recompute_rollups`, but what was dropped keeps the roll-ups made while its readings were there.
+CREATE FUNCTION sidestream.refresh_rollups(
+    sensors int[], from_at timestamptz, to_at timestamptz, computed_at timestamptz DEFAULT now()
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    recompute regprocedure := (SELECT oid FROM pg_proc WHERE pronamespace = 'sidestream'::regnamespace AND proname = 'refresh_rollups');
-    more text := (SELECT CASE pronargs WHEN 4 THEN ', computed_at' ELSE '' END FROM pg_proc WHERE oid = recompute);
+    alike record;
 BEGIN
-    EXECUTE format('ALTER FUNCTION %s RENAME TO recompute_rollups', recompute);
-    EXECUTE format($sql$
-        CREATE FUNCTION sidestream.refresh_rollups(
-            sensors int[], from_at timestamptz, to_at timestamptz, computed_at timestamptz DEFAULT now()
-        ) RETURNS void LANGUAGE plpgsql AS $body$
-        DECLARE
-            alike record;
-        BEGIN
-            FOR alike IN
-                SELECT array_agg(s.id) AS ids, p.part_from, p.part_to
-                FROM unnest(sensors) AS s (id) CROSS JOIN LATERAL sidestream.not_dropped(s.id, from_at, to_at) p
-                GROUP BY p.part_from, p.part_to
-            LOOP
-                PERFORM sidestream.recompute_rollups(alike.ids, alike.part_from, alike.part_to%s);
-            END LOOP;
-        END $body$
-    $sql$, more);
+    FOR alike IN
+        SELECT array_agg(s.id) AS ids, p.part_from, p.part_to
+        FROM unnest(sensors) AS s (id) CROSS JOIN LATERAL sidestream.not_dropped(s.id, from_at, to_at) p
+        GROUP BY p.part_from, p.part_to
+    LOOP
+        PERFORM sidestream.recompute_rollups(alike.ids, alike.part_from, alike.part_to, computed_at);
+    END LOOP;
 END $$;
