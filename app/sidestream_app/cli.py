@@ -28,10 +28,12 @@ hub.command(f"{_HERE}.hub:check", help="Check a hub.yaml; every mistake with fil
 hub.command(f"{_HERE}.hub:apply", help="Bring the database to a hub.yaml; shows the difference.")
 app.command(hub)
 
-db = App(name="db", help="The database's schema and logins.")
+db = App(name="db", help="The database's schema, logins and backups.")
 db.command(f"{_HERE}.db:migrate", help="Bring the database to the newest schema (safe to run at any time).")
 db.command(f"{_HERE}.db:viewer", help="Make a login role that reads the views and nothing else.")
 db.command(f"{_HERE}.db:maintain", help="Partitions ahead, retention, statistics; what the daily flow does.")
+db.command(f"{_HERE}.backup:backup", help="Write the whole hub into one file, while everything goes on.")
+db.command(f"{_HERE}.backup:restore", help="Fill an empty database from a backup.")
 app.command(db)
 
 edge = App(name="edge", help="The agent on a gateway: reads devices, keeps every reading until the hub has it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -39,13 +40,19 @@ def yoyo_uri(dsn: str) -> str:
     )
 
 
-def migrate(dsn: str) -> Migrated:
-    """Every migration is applied once, even if several processes ask at the same moment."""
+def known_migrations() -> list[str]:
+    """Every migration that this version has, in their order."""
+    return [migration.id for migration in read_migrations(MIGRATIONS)]
+
+
+def migrate(dsn: str, only: Collection[str] | None = None) -> Migrated:
+    """Every migration (of those in `only`) is applied once, even if several processes ask at the same moment."""
     try:
         with psycopg.connect(dsn, autocommit=True) as gate:
             gate.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             backend = get_backend(yoyo_uri(dsn))
-            todo = backend.to_apply(read_migrations(MIGRATIONS))
+            wanted = read_migrations(MIGRATIONS).filter(lambda m: only is None or m.id in only)
+            todo = backend.to_apply(wanted)
             with backend.lock():
                 backend.apply_migrations(todo)
             backend.connection.close()
