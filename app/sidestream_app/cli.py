@@ -45,6 +45,17 @@ ingest = App(name="ingest", help="From MQTT into the database, once each.")
 ingest.command(f"{_HERE}.ingest:run", help="Run one ingest worker until SIGTERM or Ctrl-C.")
 app.command(ingest)
 
+quarantine = App(
+    name="quarantine", help="What could not be used: look at it, mend what is wrong, replay or discard it."
+)
+quarantine.command(f"{_HERE}.quarantine:list_", name="list", help="What lies in quarantine, by device and reason.")
+quarantine.command(f"{_HERE}.quarantine:show", help="One entry as it came, with its bytes.")
+quarantine.command(f"{_HERE}.quarantine:explain", help="What came, why it could not be used, what to do.")
+quarantine.command(f"{_HERE}.quarantine:mend", help="Write the missing line into hub.yaml, apply it, replay.")
+quarantine.command(f"{_HERE}.quarantine:replay", help="Take over what has become usable, once.")
+quarantine.command(f"{_HERE}.quarantine:discard", help="Decide that entries will not be used.")
+app.command(quarantine)
+
 twin = App(name="twin", help="Stocks, heat flows, lots and agreements as computed from readings.")
 twin.command(f"{_HERE}.twin:update", help="Recompute whatever is dirty, once, without Prefect.")
 app.command(twin)

@@ -130,6 +130,10 @@ class Sensor(FilePart):
     name: str
     quantity: str
     unit: str = Field(default="1", description="UCUM code")
+    sent_unit: str | None = Field(
+        default=None,
+        description="UCUM code of what the edge sends, when it isn't `unit`; readings are converted to `unit`",
+    )
     role: Role = "other"
     stream: Id | None = None
     node: Id | None = None

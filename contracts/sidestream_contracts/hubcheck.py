@@ -146,8 +146,24 @@ def _check_quantities(hub: HubFile) -> Iterator[Problem]:
             to_si(sensor.quantity, sensor.unit)
         except ConfigurationError as error:
             yield Problem(("sensors", n, "unit"), f"sensors.{n}.unit: {error}")
+        yield from _check_sent_unit(n, sensor)
         if sensor.range and sensor.range[0] >= sensor.range[1]:
             yield Problem(("sensors", n, "range"), f"sensors.{n}.range: the first value must be below the second")
+
+
+def _check_sent_unit(n: int, sensor: Sensor) -> Iterator[Problem]:
+    if sensor.sent_unit is None:
+        return
+    if sensor.quantity == "scan":
+        yield Problem(
+            ("sensors", n, "sent_unit"),
+            f"sensors.{n}.sent_unit: a scanner sends codes, which have no unit; leave it out",
+        )
+        return
+    try:
+        to_si(sensor.quantity, sensor.sent_unit)
+    except ConfigurationError as error:
+        yield Problem(("sensors", n, "sent_unit"), f"sensors.{n}.sent_unit: {error}")
 
 
 def _check_roles(hub: HubFile) -> Iterator[Problem]:

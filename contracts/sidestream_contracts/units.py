@@ -6,6 +6,7 @@ UCUM codes are parsed by `ucumvert` on top of `pint` (imported late: they take a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -56,6 +57,61 @@ class ToSi:
 
     def __call__(self, value: float) -> float:
         return value * self.factor + self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """`stored = sent * factor + offset`."""
+
+    factor: float
+    offset: float
+
+
+def conversion(quantity: str, sent: str, stored: str) -> Conversion:
+    """The map from one UCUM unit of a quantity to another, each number the nearest to the exact one.
+
+    ConfigurationError where one of them does not measure the quantity.
+    """
+    if sent == stored:
+        return Conversion(1.0, 0.0)
+    source, target = to_si(quantity, sent), to_si(quantity, stored)
+    factor = _exact(source.factor) / _exact(target.factor)
+    offset = (_exact(source.offset) - _exact(target.offset)) / _exact(target.factor)
+    return Conversion(float(factor), float(offset))
+
+
+def _exact(number: float) -> Fraction:
+    """The short fraction that is meant by a number that is right to 12 digits, such as 1/3600 or 5/9."""
+    short = Fraction(number).limit_denominator(10**9)
+    return short if short and abs(float(short) / number - 1) < 1e-11 else Fraction(repr(number))
+
+
+def meant(quantity: str, written: str) -> str | None:
+    """The UCUM code that somebody means who writes this for a unit of the quantity; None where nobody can tell."""
+    plain = written.replace(" ", "")
+    for code in (written, plain, _SLIPS.get(plain.lower(), "")):
+        if code and measures(quantity, code):
+            return code
+    return None
+
+
+def measures(quantity: str, unit: str) -> bool:
+    """Whether `unit` is a UCUM code that measures `quantity`."""
+    try:
+        to_si(quantity, unit)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def same_unit(quantity: str, one: str, other: str) -> bool:
+    """Whether both mean the same unit of the quantity, however it is spelled; False where one means none."""
+    if one == other:
+        return True
+    codes = meant(quantity, one), meant(quantity, other)
+    if codes[0] is None or codes[1] is None:
+        return False
+    return to_si(quantity, codes[0]) == to_si(quantity, codes[1])
 
 
 @cache

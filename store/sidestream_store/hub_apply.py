@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.hub import HubFile, Retention, Sensor, TagFile
 from sidestream_contracts.hubcheck import LISTS, fits
-from sidestream_contracts.units import QUANTITIES, to_si
+from sidestream_contracts.units import QUANTITIES, conversion, to_si
 from sidestream_store.connect import open_connection, transient_errors
 
 
@@ -145,6 +145,7 @@ def _write_graph(connection: psycopg.Connection, hub: HubFile) -> None:
 _SENSOR_COLUMNS = (
     "id", "device_id", "name", "quantity", "unit", "si_unit", "si_factor", "si_offset", "role", "stream", "node",
     "limit_pct", "limit_abs", "random_pct", "random_abs", "range_low", "range_high", "period_s", "manual",
+    "sent_unit", "sent_factor", "sent_offset",
 )  # fmt: skip
 
 
@@ -193,12 +194,14 @@ def _mark_all_dirty(connection: psycopg.Connection) -> None:
 
 def _sensor_row(sensor: Sensor, device: int, manual: bool) -> tuple[Any, ...]:
     si = to_si(sensor.quantity, sensor.unit)
+    sent = conversion(sensor.quantity, sensor.sent_unit or sensor.unit, sensor.unit)
     low, high = sensor.range or (None, None)
     accuracy = sensor.accuracy
     return (
         sensor.id, device, sensor.name, sensor.quantity, sensor.unit, QUANTITIES[sensor.quantity].si_unit, si.factor,
         si.offset, sensor.role, sensor.stream, sensor.node, accuracy.limit_pct, accuracy.limit_abs,
         accuracy.random_pct, accuracy.random_abs, low, high, sensor.period_s, manual,
+        sensor.sent_unit, sent.factor, sent.offset,
     )  # fmt: skip
 
 

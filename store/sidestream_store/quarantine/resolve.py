@@ -11,7 +11,7 @@ import psycopg
 from sidestream_contracts.errors import ContractError, DomainError
 from sidestream_store import ledger, telemetry
 from sidestream_store.batch import CheckedFrame
-from sidestream_store.connect import Connection, transient_errors
+from sidestream_store.connect import Connection, open_connection, transient_errors
 from sidestream_store.quarantine.entries import Entry, Selection, lock_open, select_open
 from sidestream_store.quarantine.keep import Quarantined, insert_leftovers
 
@@ -99,6 +99,12 @@ def record(connection: psycopg.Connection, action: str, author: str, outcome: Ou
         " VALUES (%s, %s, %s, %s, %s, %s, %s)",
         [author, action, outcome.quarantine_id, outcome.device, outcome.reason, outcome.readings, outcome.outcome],
     )
+
+
+def record_mend(dsn: str, entry: Entry, author: str, words: str) -> None:
+    """It is on record that hub.yaml was mended because of this entry."""
+    with open_connection(dsn, "mend", autocommit=True) as connection, transient_errors("record a mend"):
+        record(connection, "mend", author, _outcome(entry, "open", 0, words))
 
 
 def discard(connection: Connection, selection: Selection, why: str, author: str) -> list[Outcome]:
