@@ -50,6 +50,13 @@ class Framing(FilePart):
     max_wait_s: Positive = 0.2
 
 
+class Metrics(FilePart):
+    """Where Prometheus may ask for the agent's figures."""
+
+    host: Host = Field(default="127.0.0.1", description="address to listen on")
+    port: Port
+
+
 class ModbusRegister(FilePart):
     """One value in a Modbus device; `value = raw * scale + offset`."""
 
@@ -131,6 +138,7 @@ class EdgeFile(FilePart):
     broker: Broker
     outbox: Outbox = Outbox()
     framing: Framing = Framing()
+    metrics: Metrics | None = Field(default=None, description="left out: no metrics are shown")
     drivers: list[Driver] = Field(min_length=1)
 
     @property

@@ -46,6 +46,7 @@ class DriverStatus(_Part):
     restarts: Count = 0
     last_good_at: AwareDatetime | None = None
     error: str | None = None
+    counters: dict[str, Count] = Field(default={}, description="what the driver counts of itself")
 
 
 class LaneStatus(_Part):
@@ -68,6 +69,14 @@ class Status(_Message):
     outbox: list[LaneStatus] = []
     sync: ClockSync | None = Field(default=None, description="whether the agent's clock is kept right by NTP or PTP")
     parked: Count = Field(default=0, description="frames kept apart because the broker would not carry them")
+    outbox_bytes: Count | None = Field(default=None, description="what waits and what is parked")
+    outbox_limit_bytes: Count | None = Field(default=None, description="how much the outbox may hold")
+    held: dict[Lane, str] = Field(
+        default={}, description="lanes from whose drivers nothing is taken now, each with the reason"
+    )
+    refused: dict[str, Count] = Field(
+        default={}, description="readings that live drivers had to drop since the agent's start, by reason"
+    )
 
 
 class Command(_Message):

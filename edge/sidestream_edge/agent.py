@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,10 +23,12 @@ from sidestream_contracts.edge import EdgeFile, load_edge
 from sidestream_contracts.errors import ConfigurationError, SidestreamError
 from sidestream_contracts.frame import LANES, Lane
 from sidestream_contracts.messages import Status
+from sidestream_contracts.metrics import Sample, Shown, show
 from sidestream_edge import logs
 from sidestream_edge.bus import Bus
 from sidestream_edge.clocksync import ClockWatch
 from sidestream_edge.intake import Intake
+from sidestream_edge.metrics import samples
 from sidestream_edge.outbox import Outbox, OutboxLock, Refusal
 from sidestream_edge.publisher import Publisher
 from sidestream_edge.status import announced
@@ -51,6 +54,7 @@ class Agent:
         ]
         self._clock_watch = ClockWatch()
         self._held: dict[Lane, Refusal] = {}
+        self._shown: Shown | None = None
         self._sensors = list(announced(edge.drivers))
         self._name = f"sidestream-edge {version('sidestream')}"
         self._publisher = Publisher(edge, outbox, self.status)
@@ -62,6 +66,8 @@ class Agent:
             log.error(
                 "started on a full disk: what is stored is sent, nothing new is taken", why=self._outbox.unwritable
             )
+        if self._edge.metrics is not None:
+            self._shown = show(self.samples, self._edge.metrics.port, self._edge.metrics.host)
         self._publisher.start()
         self._look_after()
 
@@ -99,6 +105,8 @@ class Agent:
         self._intake.finish()
         self._publisher.stop(PUBLISHER_STOP_S)
         self._bus.close(all_lines_closed=all(stopped))
+        if self._shown is not None:
+            self._shown.close()
 
     def status(self) -> Status:
         """The agent's state as it is told to the hub; may be called from any thread."""
@@ -114,11 +122,18 @@ class Agent:
                 "outbox": self._outbox.lanes(),
                 "sync": self._clock_watch.sync(),
                 "parked": self._outbox.parked,
+                "outbox_bytes": self._outbox.size_bytes,
+                "outbox_limit_bytes": int(self._edge.outbox.max_mb * 1e6),
+                "held": dict(self._bus.refusing),
                 "prev": self._outbox.previous_epoch,
                 "refused": self.refused(),
                 "trouble": trouble,
             }
         )
+
+    def samples(self) -> Iterator[Sample]:
+        """The same for Prometheus; may be called from any thread."""
+        return samples(self.status(), broker_connected=self._publisher.connected)
 
     def refused(self) -> dict[str, int]:
         """Readings that live drivers had to drop, by reason: `outbox_full`, `disk_low`, `disk_full`, `busy`."""

@@ -5,12 +5,13 @@ Importing this imports no Prefect, which takes over a second.
 
 from __future__ import annotations
 
+from sidestream_contracts.metrics import LOOPBACK
 from sidestream_flows.server import server_argv, server_env
 
 __all__ = ["serve", "server_argv", "server_env"]
 
 
-def serve(dsn: str, every_s: float = 10.0) -> int:
+def serve(dsn: str, every_s: float = 10.0, metrics_port: int | None = None, metrics_host: str = LOOPBACK) -> int:
     """Run the flows until SIGTERM or SIGINT; the exit code. Ends within three seconds and leaves no process behind.
 
     `every_s`: pause between two passes of the twin. Prefect is found by PREFECT_API_URL; without it, or while its
@@ -18,4 +19,4 @@ def serve(dsn: str, every_s: float = 10.0) -> int:
     """
     from sidestream_flows.process import run
 
-    return run(dsn, every_s)
+    return run(dsn, every_s, metrics_port, metrics_host)

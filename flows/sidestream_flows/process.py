@@ -14,6 +14,7 @@ import threading
 from contextlib import suppress
 
 from sidestream_contracts.errors import TransientError
+from sidestream_contracts.metrics import LOOPBACK, show
 from sidestream_flows.link import PrefectLink
 from sidestream_flows.loops import keep_refreshing, keep_schedules
 from sidestream_flows.server import QUIET
@@ -30,13 +31,17 @@ _CLIENT = {
 }
 
 
-def run(dsn: str, every_s: float) -> int:
+def run(dsn: str, every_s: float, metrics_port: int | None = None, metrics_host: str = LOOPBACK) -> int:
     """Work until told to end by SIGTERM or SIGINT; 0 then, 1 if the work itself broke off."""
     for name, value in _CLIENT.items():
         os.environ.setdefault(name, value)
     for noisy in ("httpx", "prefect.engine"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    flows = FlowsThread(Work(dsn), every_s)
+    work = Work(dsn, every_s)
+    flows = FlowsThread(work, every_s)
+    if metrics_port is not None:
+        shown = show(work.stats.samples, metrics_port, metrics_host)
+        _log.info("metrics at http://%s:%d/metrics", metrics_host, shown.port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: flows.ended.set())
     flows.start()
@@ -77,6 +82,9 @@ class FlowsThread:
             with suppress(RuntimeError):  # the loop is closed already
                 self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(_PATIENCE_S)
+        if not self._thread.is_alive():
+            with suppress(TransientError):  # its row then goes away by itself after an hour
+                self._work.leave()
         _log.info("flows ended")
         return 1 if broke_off else 0
 

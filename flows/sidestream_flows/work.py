@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sidestream_contracts.errors import TransientError
+from sidestream_contracts.errors import SidestreamError, TransientError
+from sidestream_flows.stats import Stats
 from sidestream_store.connect import Connection, open_connection
 from sidestream_store.maintenance import maintain
 from sidestream_store.partitions import ensure_range
@@ -21,6 +22,7 @@ from sidestream_store.twin.upkeep import (
     open_quarantine,
     thin_out,
 )
+from sidestream_store.workers import BEAT_S, Identity, beat, farewell
 from sidestream_twin.update import Limits, UpdateReport, update
 
 LIMITS = Limits(readings=200_000)
@@ -74,16 +76,35 @@ class Day:
 class Work:
     """One connection to the hub's database, and what is done with it; one thing at a time."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, every_s: float = BEAT_S) -> None:
         self._dsn = dsn
+        self._every_s = every_s
+        self._who = Identity("flows")
+        self.stats = Stats()
         self._connection: Connection | None = None
         self._one_at_a_time = threading.Lock()
         self._ended = threading.Event()
 
     def refresh(self) -> UpdateReport:
-        """Passes until nothing is left, or until twenty seconds are over; TransientError when the database is away."""
+        """Passes until nothing is left, or until twenty seconds are over; TransientError when the database is away.
+
+        Then the heartbeat says what was done.
+        """
+        began = time.monotonic()
+        try:
+            report = self._refresh(began)
+        except SidestreamError as error:
+            self.stats.failed += 1
+            self.stats.trouble = str(error)
+            raise
+        self.stats.refreshed(report, began)
         with self._one_at_a_time:
-            connection, began = self._connected(), time.monotonic()
+            beat(self._connected(), self._who, self.stats.figures_told(), self._every_s)
+        return report
+
+    def _refresh(self, began: float) -> UpdateReport:
+        with self._one_at_a_time:
+            connection = self._connected()
             report = update(connection, limits=LIMITS)
             while report.more and not self._ended.is_set() and time.monotonic() - began < _LONGEST_REFRESH_S:
                 report += update(connection, limits=LIMITS)
@@ -110,6 +131,12 @@ class Work:
         """The hub's time zone; ConfigurationError when no hub is applied."""
         with self._one_at_a_time:
             return hub_timezone(self._connected())
+
+    def leave(self) -> None:
+        """The heartbeat is gone, for nobody need look for a process that ended in good order; TransientError as ever."""
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            farewell(connection, self._who)
 
     def end(self) -> None:
         """Whatever is being done is given up, from any thread; nothing of it stays in the database."""

@@ -14,9 +14,11 @@ import structlog
 
 from sidestream_contracts import failpoint
 from sidestream_contracts.errors import ContractError, TransientError
+from sidestream_contracts.metrics import LOOPBACK, Shown, show
 from sidestream_ingest.desk import Desk
 from sidestream_ingest.heart import Heart
 from sidestream_ingest.hints import HintPublisher
+from sidestream_ingest.metrics import samples
 from sidestream_ingest.stats import Stats
 from sidestream_ingest.subscriber import Arrival, BrokerAddress, Subscriber
 from sidestream_store.batch import CheckedFrame
@@ -43,6 +45,8 @@ class Settings:
     most_frames: int = 500
     flush_s: float = 0.03
     report_s: float = 10.0
+    metrics_port: int | None = None
+    metrics_host: str = LOOPBACK
 
 
 def serve(settings: Settings) -> int:
@@ -73,6 +77,7 @@ class Worker:
         if hub is None:
             return
         subscriber = Subscriber(self._settings.broker, hub, self._who.worker)
+        shown = self._show_metrics(subscriber)
         heart = Heart(self._who, self._stats, subscriber)
         subscriber.start()
         reported_at = time.monotonic()
@@ -92,6 +97,16 @@ class Worker:
             self._leave()
             if self._hints:
                 self._hints.close()
+            if shown:
+                shown.close()
+
+    def _show_metrics(self, subscriber: Subscriber) -> Shown | None:
+        if self._settings.metrics_port is None:
+            return None
+        host = self._settings.metrics_host
+        shown = show(lambda: samples(self._stats, subscriber), self._settings.metrics_port, host)
+        _log.info("metrics", address=f"http://{host}:{shown.port}/metrics")
+        return shown
 
     def _handle(self, subscriber: Subscriber, arrivals: list[Arrival]) -> None:
         """Each step is a transaction of its own that is repeated until it is committed, so none is done twice over."""

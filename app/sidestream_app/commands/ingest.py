@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sidestream_app.commands.options import BrokerHost, BrokerPort, Dsn, Hints
+from sidestream_app.commands.options import BrokerHost, BrokerPort, Dsn, Hints, MetricsHost, MetricsPort
 
 
 def run(
@@ -18,6 +18,8 @@ def run(
     broker_password: Annotated[str | None, Parameter(env_var="SIDESTREAM_BROKER_PASSWORD", show=False)] = None,
     broker_ca: Annotated[str | None, Parameter(env_var="SIDESTREAM_BROKER_CA", help="CA file; turns TLS on.")] = None,
     hints: Hints = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
 ) -> int:
     """Run one ingest worker until SIGTERM or Ctrl-C; several with the same settings share the load.
 
@@ -27,4 +29,4 @@ def run(
     from sidestream_ingest.worker import Settings, serve
 
     broker = BrokerAddress(broker_host, broker_port, broker_user, broker_password, broker_ca)
-    return serve(Settings(dsn, broker, hints))
+    return serve(Settings(dsn, broker, hints, metrics_port=metrics_port, metrics_host=metrics_host))

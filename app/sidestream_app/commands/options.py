@@ -12,6 +12,18 @@ Dsn = Annotated[
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object on stdout, for programs.")]
 BrokerHost = Annotated[str, Parameter(name="--broker-host", env_var="SIDESTREAM_BROKER_HOST", help="MQTT broker.")]
 BrokerPort = Annotated[int, Parameter(name="--broker-port", env_var="SIDESTREAM_BROKER_PORT", help="Its port.")]
+MetricsPort = Annotated[
+    int | None,
+    Parameter(
+        name="--metrics-port",
+        env_var="SIDESTREAM_METRICS_PORT",
+        help="Show Prometheus metrics at this port (docs/metrics.md); off without it.",
+    ),
+]
+MetricsHost = Annotated[
+    str,
+    Parameter(name="--metrics-host", env_var="SIDESTREAM_METRICS_HOST", help="Address on which metrics are shown."),
+]
 Hints = Annotated[
     str | None,
     Parameter(
