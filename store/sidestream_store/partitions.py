@@ -29,7 +29,17 @@ class Partitions:
 
 
 def ensure_range(connection: psycopg.Connection, from_at: datetime, to_at: datetime) -> int:
-    """Partitions cover the whole range; how many were made now."""
+    """Partitions cover the whole range; how many were made now. Any number of workers may ask at once."""
+    while True:
+        try:
+            return _ensure_range(connection, from_at, to_at)
+        except psycopg.errors.DuplicateTable:
+            # Another made it between the look and the CREATE. An advisory lock does not refresh what a session remembers
+            # of the catalogue, so that looking again behind it did not help; a new transaction does.
+            continue
+
+
+def _ensure_range(connection: psycopg.Connection, from_at: datetime, to_at: datetime) -> int:
     with transient_errors("make partitions"), connection.transaction():
         row = connection.execute("SELECT sidestream.ensure_partitions(%s, %s)", [from_at, to_at]).fetchone()
     return int(row[0]) if row else 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from delivery_model import Clock, DeliveryMachine, Hub, Sent, Worker
-from frames import NOW_US
+from frames import NOW
 from hub_files import test_hub
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -14,7 +16,7 @@ from sidestream_edge import session
 from sidestream_edge.outbox import Outbox, Place
 from sidestream_edge.outbox import store as outbox_store
 from sidestream_store.hub_apply import apply_hub
-from sidestream_store.partitions import Partitions
+from sidestream_store.partitions import ensure_range
 
 pytestmark = pytest.mark.server
 
@@ -24,7 +26,7 @@ def hub(database, connect, tmp_path, monkeypatch) -> Hub:
     """A database with the test hub, and the edge's clock in our hands."""
     apply_hub(database, test_hub(), tmp_path)
     observer, clock = connect(), Clock()
-    Partitions().ensure(observer, [NOW_US])
+    ensure_range(observer, NOW - timedelta(days=1), NOW + timedelta(days=1))
     monkeypatch.setattr(session, "time", clock)
     return Hub(tmp_path, clock, observer, [connect(), connect()])
 

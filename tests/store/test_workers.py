@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
 from sidestream_store.partitions import ensure_range
@@ -54,3 +56,23 @@ def test_storage_tells_how_far_partitions_reach_and_how_much_waits(connect):
     connection.execute("SET timezone = 'Asia/Kolkata'")
     found = connection.execute("SELECT partitions_until, dirty_ranges, database_bytes > 1e6 FROM sidestream_v.storage")
     assert found.fetchone() == (datetime(2026, 12, 7, tzinfo=UTC), 5, True)
+
+
+def test_workers_that_need_the_same_partitions_at_once_all_get_them(connect):
+    """Two ingest workers that start together; one of them used to end with `relation already exists`."""
+    start, failed = threading.Barrier(4), []
+
+    def work(connection: psycopg.Connection) -> None:
+        for month in range(1, 7):
+            start.wait()
+            try:
+                ensure_range(connection, datetime(2026, month, 1, tzinfo=UTC), datetime(2026, month, 28, tzinfo=UTC))
+            except psycopg.Error as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(connect(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
