@@ -36,6 +36,13 @@ db.command(f"{_HERE}.backup:backup", help="Write the whole hub into one file, wh
 db.command(f"{_HERE}.backup:restore", help="Fill an empty database from a backup.")
 app.command(db)
 
+export = App(name="export", help="Write readings, roll-ups, figures or scans into a CSV or Parquet file.")
+export.command(f"{_HERE}.export:readings", help="Raw readings, as corrected.")
+export.command(f"{_HERE}.export:rollups", help="Minutes, hours or days of sensors.")
+export.command(f"{_HERE}.export:twin", help="The twin's figures of streams and nodes.")
+export.command(f"{_HERE}.export:scans", help="Codes as they were read.")
+app.command(export)
+
 edge = App(name="edge", help="The agent on a gateway: reads devices, keeps every reading until the hub has it.")
 edge.command(f"{_HERE}.edge:check", help="Check an edge.yaml; every mistake with file, line and a way out.")
 edge.command(f"{_HERE}.edge:run", help="Run the agent until SIGTERM or Ctrl-C.")

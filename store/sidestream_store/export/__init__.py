@@ -1,0 +1,1 @@
+"""Out in files that other programs read: Parquet and CSV, with unit, origin and doubt beside every number."""
