@@ -1,4 +1,7 @@
-"""`edge.yaml`, one per gateway: how to read. Broker, outbox, drivers with their addresses, registers and columns."""
+"""`edge.yaml`, one per gateway: how to read. Outbox, drivers with their addresses, registers and columns.
+
+Brokers and the drivers that listen to them stand in `edge_brokers`.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +12,25 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sidestream_contracts import yamlfile
+from sidestream_contracts.edge_brokers import (
+    LEVEL,
+    Broker,
+    Host,
+    MqttDriver,
+    Port,
+    SparkplugDriver,
+    check_mqtt,
+    check_sparkplug,
+)
 from sidestream_contracts.ids import Id
 from sidestream_contracts.part import FilePart
 from sidestream_contracts.topics import DeviceAddress
 from sidestream_contracts.yamlfile import Problem
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-Host = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 RegisterType = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
 WORDS = {"int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "float64": 4}
 LAST_REGISTER = 65535
-
-
-class Broker(FilePart):
-    """The MQTT broker of the hub."""
-
-    host: Host
-    port: Port = 1883
-    username: str | None = None
-    password: str | None = None
-    ca_file: str | None = Field(default=None, description="CA certificate; turns TLS on")
-    cert_file: str | None = None
-    key_file: str | None = None
-    keepalive_s: Annotated[int, Field(ge=1, le=3600)] = 15
 
 
 class Outbox(FilePart):
@@ -125,7 +123,8 @@ class RecordedDriver(_Driver):
     scans: RecordedScans | None = None
 
 
-Driver = Annotated[ModbusDriver | ScannerDriver | RecordedDriver, Field(discriminator="type")]
+AnyDriver = ModbusDriver | ScannerDriver | RecordedDriver | MqttDriver | SparkplugDriver
+Driver = Annotated[AnyDriver, Field(discriminator="type")]
 
 
 class EdgeFile(FilePart):
@@ -152,10 +151,12 @@ def load_edge(path: Path) -> EdgeFile:
     return yamlfile.load(path, EdgeFile, check_edge)
 
 
-def sensor_ids(driver: ModbusDriver | ScannerDriver | RecordedDriver) -> list[str]:
-    """Ids of the sensors that `driver` reads."""
-    if isinstance(driver, ModbusDriver):
-        return [register.id for register in driver.sensors]
+def sensor_ids(driver: AnyDriver) -> list[str]:
+    """Ids of the sensors that `driver` reads; without those that only the topic of a message tells."""
+    if isinstance(driver, ModbusDriver | SparkplugDriver):
+        return [sensor.id for sensor in driver.sensors]
+    if isinstance(driver, MqttDriver):
+        return [sensor.id for topic in driver.topics for sensor in topic.sensors if not LEVEL.search(sensor.id)]
     if isinstance(driver, ScannerDriver):
         return [driver.sensor]
     return [*(column.id for column in driver.sensors), *([driver.scans.id] if driver.scans else [])]
@@ -177,6 +178,10 @@ def check_edge(edge: EdgeFile) -> Iterator[Problem]:
             owner[sensor] = driver.id
         if isinstance(driver, ModbusDriver):
             yield from _check_registers(n, driver)
+        if isinstance(driver, MqttDriver):
+            yield from check_mqtt(n, driver)
+        if isinstance(driver, SparkplugDriver):
+            yield from check_sparkplug(n, driver)
         if isinstance(driver, RecordedDriver) and not driver.sensors and not driver.scans:
             yield Problem(("drivers", n), f"drivers.{n}: a recorded file needs `sensors` or `scans`")
 

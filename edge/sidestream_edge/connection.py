@@ -23,7 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from sidestream_contracts.edge import Broker
+from sidestream_contracts.edge_brokers import Broker
 from sidestream_contracts.errors import ConfigurationError, TransientError
 
 CONNECT_TIMEOUT_S = 5.0
@@ -43,14 +43,18 @@ class Connected:
 
     packet_limit_bytes: int | None
     receive_maximum: int | None
+    resumed: bool = False
+    """The broker had kept our session, with what came in it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message on a topic we subscribed to."""
+    """A message on a topic we subscribed to; `mid` is what `acknowledge` wants, where that is done by hand."""
 
     topic: str
     payload: bytes
+    mid: int = 0
+    retained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,43 +84,66 @@ class Lost:
 Event = Connected | Received | Confirmed | Refused | Lost
 
 
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes, retained, when we vanish."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A session that outlives the connection: the broker keeps messages for us, and we confirm each by hand."""
+
+    expiry_s: int
+    receive_maximum: int
+
+
 class Connection:
     """A connection that is being made or stands; TransientError from the constructor when the broker can't be reached."""
 
-    def __init__(self, broker: Broker, client_id: str, will_topic: str, will: bytes) -> None:
+    def __init__(self, broker: Broker, client_id: str, will: Will | None = None, keep: Keep | None = None) -> None:
         self._events: list[Event] = []
         self._closing = False
-        self._client = client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
+        self._client = client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5, manual_ack=keep is not None
+        )
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(MAX_QUEUE)
         client.max_queued_messages_set(MAX_QUEUE)
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
         _secure(client, broker)
-        client.will_set(will_topic, will, qos=1, retain=True)
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        session.SessionExpiryInterval = 0
+        session.SessionExpiryInterval = keep.expiry_s if keep else 0
+        if keep:
+            session.ReceiveMaximum = keep.receive_maximum
         try:
-            client.connect(broker.host, broker.port, broker.keepalive_s, clean_start=True, properties=session)
+            client.connect(broker.host, broker.port, broker.keepalive_s, clean_start=keep is None, properties=session)
         except (OSError, UnicodeError) as error:
             raise TransientError(
-                f"The broker {broker.host}:{broker.port} can't be reached: {error}. Frames wait in the outbox; if it"
-                " stays so, check broker.host and broker.port in edge.yaml and the network."
+                f"The broker {broker.host}:{broker.port} can't be reached: {error}. Trying again; if it stays so,"
+                " check broker.host and broker.port in edge.yaml and the network."
             ) from error
 
-    def turn(self, timeout_s: float, wake: socket.socket) -> list[Event]:
+    def turn(self, timeout_s: float, wake: socket.socket | None = None) -> list[Event]:
         """What happened on the line within `timeout_s`; returns early when something did or `wake` becomes readable."""
         sock: Any = self._client.socket()
         if sock is not None and not self._events:
             try:
                 waiting = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
                 writers = [sock] if self._client.want_write() else []
-                readable, writable, _ = select.select([sock, wake], writers, [], 0 if waiting else timeout_s)
+                readable, writable, _ = select.select(
+                    [sock, wake] if wake else [sock], writers, [], 0 if waiting else timeout_s
+                )
                 if sock in readable or waiting:
                     self._client.loop_read()
                 if writable and self._client.socket() is not None:
@@ -130,15 +157,22 @@ class Connection:
 
     def subscribe(self, topics: list[str]) -> None:
         """Asks for `topics`; a refusal comes as an event."""
+        if self._client.socket() is None:
+            return
         self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
 
+    def acknowledge(self, mid: int) -> None:
+        """Confirms a message of this very connection, where `keep` was asked for."""
+        if self._client.socket() is not None:
+            self._client.ack(mid, 1)
+
     def publish(
-        self, topic: str, payload: bytes, properties: Properties | None = None, *, retain: bool = False
+        self, topic: str, payload: bytes, properties: Properties | None = None, *, retain: bool = False, qos: int = 1
     ) -> int | None:
         """Message id under which the PUBACK will come; None when the connection no longer takes anything."""
         if self._client.socket() is None:
             return None
-        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
 
     def close(self) -> None:
@@ -154,15 +188,19 @@ class Connection:
         if sock is not None:
             sock.close()
 
-    def _on_connect(self, _c: mqtt.Client, _u: Any, _f: Any, reason: ReasonCode, properties: Properties | None) -> None:
+    def _on_connect(
+        self, _c: mqtt.Client, _u: Any, flags: Any, reason: ReasonCode, properties: Properties | None
+    ) -> None:
         if reason.is_failure:
             self._events.append(Lost(f"the broker refused us: {reason}", reason.value, by_peer=True))
             return
         told: Mapping[str, Any] = properties.json() if properties is not None else {}  # type: ignore[no-untyped-call]
-        self._events.append(Connected(told.get("MaximumPacketSize"), told.get("ReceiveMaximum")))
+        self._events.append(
+            Connected(told.get("MaximumPacketSize"), told.get("ReceiveMaximum"), bool(flags.session_present))
+        )
 
     def _on_message(self, _c: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
-        self._events.append(Received(message.topic, bytes(message.payload)))
+        self._events.append(Received(message.topic, bytes(message.payload), message.mid, message.retain))
 
     def _on_publish(self, _c: mqtt.Client, _u: Any, mid: int, reason: ReasonCode, _p: Properties | None) -> None:
         self._events.append(Confirmed(mid, str(reason) if reason.is_failure else None))

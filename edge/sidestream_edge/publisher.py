@@ -18,7 +18,7 @@ from sidestream_contracts.edge import EdgeFile
 from sidestream_contracts.errors import SidestreamError, TransientError
 from sidestream_contracts.messages import Status
 from sidestream_edge.backoff import Backoff
-from sidestream_edge.connection import Connection
+from sidestream_edge.connection import Connection, Will
 from sidestream_edge.outbox import Outbox
 from sidestream_edge.session import Session
 from sidestream_edge.suspicion import Suspicion
@@ -98,7 +98,7 @@ class Publisher:
         will = self._status().model_copy(update={"state": "offline"})
         will_body = Status(state="offline", epoch=will.epoch, at=will.at, agent=will.agent).model_dump_json().encode()
         client_id = f"{address.hub}.{address.party}.{address.device}"
-        connection = Connection(broker, client_id, address.topic("status"), will_body)
+        connection = Connection(broker, client_id, Will(address.topic("status"), will_body))
         session = Session(self._edge, self._outbox, connection, self._status, self._suspicion)
         try:
             while not self._stop.is_set() and session.lost is None:

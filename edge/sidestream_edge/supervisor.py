@@ -179,6 +179,7 @@ class Supervised:
                 "last_good_at": health.last_good_at,
                 "error": health.error,
                 "counters": self.counters(),
+                "notes": list(health.notes.values()),
                 "rejected": health.rejected.told(),
             }
         )

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 BEAT_S = 0.25
 MAX_CODE = 512
 MOST_ANNOUNCED = 1000
+MOST_NOTES = 50
 
 _DROPPED = {
     "outbox_full": "it holds as much as outbox.max_mb allows",
@@ -69,6 +70,7 @@ class Health:
     counters: dict[str, int] = field(default_factory=dict)
     announced: dict[str, AnnouncedSensor] = field(default_factory=dict)
     rejected: Rejected = field(default_factory=Rejected)
+    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def error(self) -> str | None:
@@ -157,6 +159,13 @@ class DriverContext:
             log.warning(text, driver=self._driver.id)
         self._health.last_fault = text
 
+    def note(self, about: str, text: str) -> None:
+        """Something that somebody may want to act on; the newest text about each thing stands in the status."""
+        if self._abandoned or self._health.notes.get(about) == text or len(self._health.notes) >= MOST_NOTES:
+            return
+        log.warning(text, driver=self._driver.id)
+        self._health.notes[about] = text
+
     def announce(self, sensor: AnnouncedSensor) -> None:
         """The device has a sensor that `edge.yaml` does not name one by one; at most 1000 are told."""
         if not self._abandoned and len(self._health.announced) < MOST_ANNOUNCED:
@@ -164,7 +173,7 @@ class DriverContext:
 
     def count(self, counter: str, by: int = 1) -> None:
         """Adds to a counter in the status."""
-        if not self._abandoned:
+        if not self._abandoned and by:
             self._health.counters[counter] = self._health.counters.get(counter, 0) + by
 
     def offer(self, batch: Batch) -> bool:

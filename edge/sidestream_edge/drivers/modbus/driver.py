@@ -21,9 +21,9 @@ from sidestream_contracts.frame import Lane, Quality
 from sidestream_edge.backoff import Backoff
 from sidestream_edge.drivers.base import DriverContext
 from sidestream_edge.drivers.modbus.registers import Block, decode, plan, smaller, words_of
+from sidestream_edge.drivers.reminder import Reminder
 from sidestream_edge.measurement import Batch, Reading, now_us
 
-REMIND_S = 60.0
 LONGEST_RECONNECT_S = 10.0
 _ILLEGAL_ADDRESS = 2
 _EXCEPTIONS = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure",
@@ -44,7 +44,7 @@ class Modbus:
         self._config = config
         self._where = f"Modbus device {config.id} ({config.host}:{config.port}, unit {config.unit_id})"
         self._blocks = plan(config.sensors)
-        self._bad_since_s: dict[str, float] = {}
+        self._reminder = Reminder()
         self._backoff = Backoff(first_s=0.5, longest_s=LONGEST_RECONNECT_S)
         self._not_before_s = 0.0
 
@@ -138,12 +138,9 @@ class Modbus:
 
     def _reading(self, block: Block, register: ModbusRegister, t: int, words: Sequence[int]) -> Reading:
         value = decode(words_of(block, register, words), register)
-        self._bad_since_s.pop(register.id, None)
+        self._reminder.well([register.id])
         return Reading(register.id, t, value, Quality.GOOD if value is not None else Quality.BAD)
 
     def _missing(self, sensors: list[str]) -> list[Reading]:
         """`null` for sensors that could not be read: when it begins, and then once a minute."""
-        now_s = time.monotonic()
-        due = [s for s in sensors if now_s - self._bad_since_s.get(s, float("-inf")) >= REMIND_S]
-        self._bad_since_s.update(dict.fromkeys(due, now_s))
-        return [Reading(sensor, now_us(), None, Quality.BAD) for sensor in due]
+        return [Reading(s, now_us(), None, Quality.BAD) for s in self._reminder.due(sensors, time.monotonic())]

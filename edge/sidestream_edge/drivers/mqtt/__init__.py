@@ -1,0 +1,1 @@
+"""Devices of others that publish numbers or JSON to a broker; see README.md."""
