@@ -85,6 +85,7 @@ schemas.command(f"{_HERE}.schemas:write", help="Write the schemas.")
 app.command(schemas)
 
 app.command(f"{_HERE}.publish:publish", help="Give the twin's figures out over MQTT to the parties they concern.")
+app.command(f"{_HERE}.status:status", help="Is the plant well? One screen, with what to do next.")
 app.command(f"{_HERE}.where:where", help="Where a lot or tag is, and where it has been; or `place unknown`.")
 app.command(f"{_HERE}.simulate:simulate", help="Stand in for the hardware of an example hub.")
 app.command(f"{_HERE}.replay:replay", help="Take recorded files through the whole chain.")
