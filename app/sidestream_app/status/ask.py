@@ -130,7 +130,7 @@ def disk(path: Path) -> Line:
 def _no_database(error: object) -> Line:
     if isinstance(error, ConfigurationError):
         return Line("database", "broken", str(error), "")
-    return Line("database", "broken", f"does not answer: {_first_line(error)}",
+    return Line("database", "broken", f"does not answer: {_first_line(_cause(error))}",
                 "start it, or correct --dsn. Ingest waits and acknowledges nothing; gateways keep their readings")  # fmt: skip
 
 
@@ -168,6 +168,11 @@ def _metrics(url: str, answer: object) -> Line:
             "metrics", "broken", f"{url}: ingest has no broker", "is the broker running, and does it let ingest in?"
         )
     return Line("metrics", "ok", f"{url} answers")
+
+
+def _cause(error: object) -> object:
+    """What the database client said, without what was being tried."""
+    return getattr(error, "__cause__", None) or error
 
 
 def _first_line(error: object) -> str:
