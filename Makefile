@@ -34,13 +34,14 @@ $(UV):
 setup-system: ## install mosquitto and chromium where that is allowed, else say how
 	@scripts/install-system-packages mosquitto mosquitto_sub=mosquitto-clients chromium
 
-setup-node: .build/node-synced ## the TimescaleDB in WebAssembly that the Timescale SQL is tested on
+setup-node: .build/node-synced ## TimescaleDB in WebAssembly and a Sparkplug edge node, to test with
 
-.build/node-synced: tests/timescale/package-lock.json
+.build/node-synced: tests/timescale/package-lock.json tests/edge/sparkplug/package-lock.json
 	@mkdir -p .build
-	@if command -v npm >/dev/null; then echo "==> installing tests/timescale" >&2; \
-	  cd tests/timescale && npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error >&2; \
-	else echo "==> node is missing, Timescale tests are skipped; to run them too: apt-get install -y nodejs npm" >&2; fi
+	@if command -v npm >/dev/null; then for folder in tests/timescale tests/edge/sparkplug; do \
+	  echo "==> installing $$folder" >&2; \
+	  (cd $$folder && npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error >&2) || exit 1; done; \
+	else echo "==> node is missing, Timescale and Sparkplug tests are skipped; to run them too: apt-get install -y nodejs npm" >&2; fi
 	@touch $@
 
 demo: setup ## the whole product on embedded servers; ARGS="--for 60s --json"

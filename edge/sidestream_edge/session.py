@@ -187,7 +187,7 @@ class Session:
                 "ignored an acknowledgement of what was never sent", epoch=ack.epoch, lane=ack.lane, upto=ack.upto
             )
             return
-        self._window.done(ack.lane, gone)
+        self._window.done(ack.lane, gone, time.monotonic())
         self._more[ack.lane] = True
 
     def _confirmed(self, mid: int, refusal: str | None) -> None:

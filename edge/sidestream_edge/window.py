@@ -1,8 +1,9 @@
 """Which frames are on their way: at most 64 that the hub has not acknowledged, shared fairly between the lanes.
 
 Pure bookkeeping, no clock and no I/O. Each lane has 8 places that no other can take, so that bulk never starves and an
-alarm never waits behind a backlog; bulk is further held to 32 frames and 256 kB, so that on a slow line little of it
-stands between a new scan and the wire.
+alarm never waits behind a backlog. How many bytes of bulk may be under way is learnt from how soon the hub acknowledges them:
+much on a fast line, so that a backlog drains at its speed; about one frame on a slow one, so that little stands between a
+new scan and the wire.
 """
 
 from __future__ import annotations
@@ -16,16 +17,23 @@ from sidestream_edge.outbox import Place
 TOTAL = 64
 RESERVED = 8
 CAP: dict[Lane, int] = {"scan": 48, "live": 48, "bulk": 32}
-CAP_BYTES: dict[Lane, int] = {"scan": 1 << 20, "live": 1 << 20, "bulk": 1 << 18}
+CAP_BYTES: dict[Lane, int] = {"scan": 1 << 20, "live": 1 << 20, "bulk": 1 << 22}
+FIRST_BULK_BYTES = 1 << 17
+LEAST_BULK_BYTES = 1 << 14
+FAST_S = 0.3
+SLOW_S = 1.0
+"""A round trip of bulk, from sending to the hub's acknowledgement, below which it gets more room, and above which less."""
+
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
 
 
 @dataclass(slots=True)
 class Flight:
-    """A frame that was sent: when it is due again (monotonic seconds) and how often it went out."""
+    """A frame that was sent: when last and when it is due again (monotonic seconds), and how often it went out."""
 
     size_bytes: int
+    sent_s: float
     due_s: float
     sent: int
 
@@ -36,6 +44,7 @@ class Window:
     def __init__(self) -> None:
         self._flights: dict[Lane, dict[Place, Flight]] = {lane: {} for lane in LANES}
         self._read_to: dict[Lane, Place | None] = dict.fromkeys(LANES)
+        self._cap_bytes = {**CAP_BYTES, "bulk": FIRST_BULK_BYTES}
 
     def restart(self) -> None:
         """Forgets what was sent: after a hub's hello every lane begins again at its oldest frame."""
@@ -50,7 +59,7 @@ class Window:
     def room(self, lane: Lane) -> int:
         """How many more frames of `lane` may be sent now."""
         mine = self._flights[lane]
-        if mine and sum(f.size_bytes for f in mine.values()) >= CAP_BYTES[lane]:
+        if mine and sum(f.size_bytes for f in mine.values()) >= self._cap_bytes[lane]:
             return 0
         used = {name: len(flights) for name, flights in self._flights.items()}
         kept_for_others = sum(max(0, RESERVED - used[other]) for other in LANES if other != lane)
@@ -61,7 +70,7 @@ class Window:
         before = self._flights[lane].get(place)
         times = before.sent + 1 if before else 1
         wait_s = resend_after_s(times)
-        self._flights[lane][place] = Flight(size_bytes, now_s + wait_s, times)
+        self._flights[lane][place] = Flight(size_bytes, now_s, now_s + wait_s, times)
         if before is None:
             self._read_to[lane] = max(place, self._read_to[lane] or place)
         return wait_s
@@ -85,10 +94,19 @@ class Window:
         """What of `lane` is in flight."""
         return sorted(self._flights[lane])
 
-    def done(self, lane: Lane, places: Iterable[Place]) -> None:
-        """Takes frames out that are acknowledged, or gone from the outbox."""
-        for place in places:
-            self._flights[lane].pop(place, None)
+    def done(self, lane: Lane, places: Iterable[Place], acknowledged_s: float | None = None) -> None:
+        """Takes frames out that are gone from the outbox, or that were acknowledged at the monotonic `acknowledged_s`."""
+        ended = [flight for place in places if (flight := self._flights[lane].pop(place, None)) is not None]
+        first = [flight for flight in ended if flight.sent == 1]  # of others it is not known which time was answered
+        if lane == "bulk" and acknowledged_s is not None and first:
+            self._learn(acknowledged_s - min(flight.sent_s for flight in first), sum(f.size_bytes for f in first))
+
+    def _learn(self, round_trip_s: float, size_bytes: int) -> None:
+        now = self._cap_bytes["bulk"]
+        if round_trip_s < FAST_S:
+            self._cap_bytes["bulk"] = min(CAP_BYTES["bulk"], now + size_bytes)
+        elif round_trip_s > SLOW_S:
+            self._cap_bytes["bulk"] = max(LEAST_BULK_BYTES, now // 2)
 
     def __len__(self) -> int:
         return sum(len(flights) for flights in self._flights.values())

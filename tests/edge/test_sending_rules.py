@@ -45,6 +45,27 @@ def test_large_bulk_frames_count_by_bytes_but_one_may_always_go() -> None:
     assert window.room("bulk") > 0
 
 
+def test_bulk_gets_room_on_a_fast_line_and_is_held_to_a_frame_on_a_slow_one() -> None:
+    window, seq, now_s = Window(), 0, 0.0
+
+    def under_way(round_trip_s: float, rounds: int) -> int:
+        """Bytes of 30 kB frames in flight after so many round trips."""
+        nonlocal seq, now_s
+        most = 0
+        for _ in range(rounds):
+            while window.room("bulk"):
+                seq += 1
+                window.sent("bulk", Place(1, seq), 30_000, now_s)
+            most = len(window.places("bulk")) * 30_000
+            now_s += round_trip_s
+            window.done("bulk", window.places("bulk"), now_s)
+        return most
+
+    assert under_way(0.05, 10) >= 900_000
+    assert under_way(4.0, 10) == 30_000
+    assert under_way(0.05, 10) >= 900_000, "and recovers"
+
+
 def test_resend_times_double_from_2_s_up_to_5_min() -> None:
     assert [resend_after_s(n) for n in (1, 2, 3, 8, 9, 1000)] == [2, 4, 8, 256, 300, 300]
 
