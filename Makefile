@@ -14,7 +14,7 @@ NO_SERVER := "not server and not browser and not slow"
 SEED ?= 1
 
 
-.PHONY: help setup setup-system setup-node demo test check bench lint clean
+.PHONY: help setup setup-system setup-node demo test check bench chaos lint clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,9 @@ static: setup
 
 bench: setup ## what a minute of the demo measures, as JSON
 	@$(BIN)/sidestream demo --for 60s --json --fresh --dir .build/bench --web-port 0 --prefect-port 0 --broker-port 0 $(ARGS)
+
+chaos: setup ## faults at random moments for a minute, then exact counting; SEED=n ARGS="--json"
+	@$(BIN)/sidestream chaos --seed $(SEED) $(ARGS)
 
 clean: ## remove everything that make made, the demo's data too
 	rm -rf .venv .build .sidestream test-output tests/timescale/node_modules

@@ -90,6 +90,7 @@ app.command(f"{_HERE}.where:where", help="Where a lot or tag is, and where it ha
 app.command(f"{_HERE}.simulate:simulate", help="Stand in for the hardware of an example hub.")
 app.command(f"{_HERE}.replay:replay", help="Take recorded files through the whole chain.")
 app.command(f"{_HERE}.demo:demo", help="The whole product on this machine, on embedded servers.")
+app.command(f"{_HERE}.chaos:app", name="chaos", help="Break the whole product on purpose, and count what is lost.")
 
 
 def main() -> None:

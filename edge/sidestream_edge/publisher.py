@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -27,6 +28,9 @@ log = structlog.get_logger()
 
 LASTED_S = 5.0
 """A connection that stood this long was a good one: the next attempt comes soon."""
+MANY_ENDS = 3
+SOON_S = 30.0
+"""So many connections that stood and ended within this time are a sign of more than a bad line."""
 
 
 class Publisher:
@@ -45,6 +49,7 @@ class Publisher:
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._failure: SidestreamError | None = None
         self._up_s = time.monotonic()
+        self._ends_s: deque[float] = deque(maxlen=MANY_ENDS)
         self.trouble: str | None = None
         self.connected = False
 
@@ -100,12 +105,14 @@ class Publisher:
         client_id = f"{address.hub}.{address.party}.{address.device}"
         connection = Connection(broker, client_id, Will(address.topic("status"), will_body))
         session = Session(self._edge, self._outbox, connection, self._status, self._suspicion)
+        was_up = False
         try:
             while not self._stop.is_set() and session.lost is None:
                 events = connection.turn(session.idle_s(), self._wake_r)
                 woken = self._drain_wakes()
                 session.advance(events, woken=woken)
                 self.connected = session.is_up
+                was_up = was_up or session.is_up
                 if session.is_up:
                     self._up_s = time.monotonic()
                     self._note(session.trouble)
@@ -118,7 +125,20 @@ class Publisher:
             else:
                 connection.abandon()
         if session.lost is not None:
-            raise TransientError(f"The broker {broker.host}:{broker.port} is gone: {session.lost}. Connecting again.")
+            hint = self._hint(client_id) if was_up else ""
+            raise TransientError(
+                f"The broker {broker.host}:{broker.port} is gone: {session.lost}. Connecting again.{hint}"
+            )
+
+    def _hint(self, client_id: str) -> str:
+        """What may be behind it when good connections end again and again; not every broker says why it ends one."""
+        self._ends_s.append(time.monotonic())
+        if len(self._ends_s) < MANY_ENDS or self._ends_s[-1] - self._ends_s[0] > SOON_S:
+            return ""
+        return (
+            f" It ended {MANY_ENDS} times within {SOON_S:.0f} s: is the network sound, or does another client use our"
+            f" identity ({client_id})?"
+        )
 
     def _drain_wakes(self) -> bool:
         try:

@@ -41,6 +41,7 @@ class BrokerAddress:
     username: str | None = None
     password: str | None = None
     ca_file: str | None = None
+    keepalive_s: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,11 @@ class Subscriber:
         properties.SessionExpiryInterval = 0
         properties.ReceiveMaximum = _IN_FLIGHT
         self._client.connect_async(
-            self._broker.host, self._broker.port, keepalive=10, clean_start=True, properties=properties
+            self._broker.host,
+            self._broker.port,
+            keepalive=self._broker.keepalive_s,
+            clean_start=True,
+            properties=properties,
         )
         self._client.loop_start()
 

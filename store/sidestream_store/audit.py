@@ -40,17 +40,19 @@ def committed(dsn: str, epochs: Collection[str]) -> Held:
     return Held([(sensor, time_us, value if code is None else code) for sensor, time_us, value, code in rows], 0)
 
 
-def quarantined(dsn: str, epochs: Collection[str]) -> Held:
+def quarantined(dsn: str, epochs: Collection[str], without: Collection[str] = ()) -> Held:
     """Every reading in quarantine from frames of these epochs: sensor, time and value where kept, else only counted.
 
     An entry that was replayed is not among them: its readings are committed, or in the entries that were left over from
-    it. Nor is a message that was not taken into the ledger, for what it held comes again.
+    it. Nor is a message that was not taken into the ledger, for what it held comes again. `without` names messages, by
+    the SHA-256 of their bytes, that no sender of these epochs ever sent: forgeries under their keys.
     """
     with open_connection(dsn, "audit") as connection, transient_errors("read the quarantine"):
         rows = connection.execute(
             "SELECT raw, readings FROM sidestream.quarantine WHERE state <> 'replayed' AND reason <> ALL (%s)"
-            " AND EXISTS (SELECT FROM jsonb_array_elements(properties) p WHERE p ->> 0 = 'epoch' AND p ->> 1 = ANY (%s))",
-            [list(NOT_TAKEN), list(epochs)],
+            " AND EXISTS (SELECT FROM jsonb_array_elements(properties) p WHERE p ->> 0 = 'epoch' AND p ->> 1 = ANY (%s))"
+            " AND encode(sha256(raw), 'hex') <> ALL (%s)",
+            [list(NOT_TAKEN), list(epochs), list(without)],
         ).fetchall()
     measurements: list[Measurement] = []
     uncounted = 0

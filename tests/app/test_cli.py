@@ -14,7 +14,7 @@ from sidestream_simulators.hubs import example_hub
 
 COMMANDS = [
     "hub check", "hub apply", "db migrate", "edge check", "edge run", "ingest run", "twin update", "flows run", "web run",
-    "dashboards write", "dashboards check", "schemas write", "where", "simulate", "replay", "demo", "status",
+    "dashboards write", "dashboards check", "schemas write", "where", "simulate", "replay", "demo", "chaos", "chaos fuzz", "status",
 ]  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def demo(
     from sidestream_app.demo import measure
     from sidestream_app.demo.run import Options, run
 
-    seconds = _seconds(duration) if duration else _QUICK_S if quick else None
+    seconds = seconds_of(duration) if duration else _QUICK_S if quick else None
     targets = tuple(name.strip() for name in kill.split(",") if name.strip())
     if targets and seconds is None:
         raise ConfigurationError("--kill needs --for: kills fall at random moments of a timed run.")
@@ -57,7 +57,8 @@ def demo(
     return 1 if summary["lost"] or summary["doubled"] else 0
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """A length of time as a user writes it after `--for`; ConfigurationError for anything else."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ConfigurationError(f"--for {text!r} is no length of time; write e.g. 60s, 5m or 1h.")

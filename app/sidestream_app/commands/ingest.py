@@ -17,6 +17,9 @@ def run(
     broker_user: Annotated[str | None, Parameter(env_var="SIDESTREAM_BROKER_USER")] = None,
     broker_password: Annotated[str | None, Parameter(env_var="SIDESTREAM_BROKER_PASSWORD", show=False)] = None,
     broker_ca: Annotated[str | None, Parameter(env_var="SIDESTREAM_BROKER_CA", help="CA file; turns TLS on.")] = None,
+    broker_keepalive: Annotated[
+        int, Parameter(env_var="SIDESTREAM_BROKER_KEEPALIVE", help="Seconds after which a silent line is given up.")
+    ] = 10,
     hints: Hints = None,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
@@ -28,5 +31,5 @@ def run(
     from sidestream_ingest.subscriber import BrokerAddress
     from sidestream_ingest.worker import Settings, serve
 
-    broker = BrokerAddress(broker_host, broker_port, broker_user, broker_password, broker_ca)
+    broker = BrokerAddress(broker_host, broker_port, broker_user, broker_password, broker_ca, broker_keepalive)
     return serve(Settings(dsn, broker, hints, metrics_port=metrics_port, metrics_host=metrics_host))

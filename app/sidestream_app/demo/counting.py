@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from sidestream_contracts.errors import ContractError
+from sidestream_contracts.frame import parse_json
 
 Measurement = tuple[str, int, float | str | None]
 
@@ -18,6 +21,16 @@ class Count:
     quarantined: int
     lost: int
     doubled: int
+
+
+def measurements(payload: bytes) -> Iterator[Measurement]:
+    """What a frame's payload says was measured; nothing where it can't be read."""
+    try:
+        body = parse_json(payload)
+    except ContractError:
+        return
+    for index, t, value in zip(body.get("i", ()), body.get("t", ()), body.get("val", ()), strict=True):
+        yield body["sensors"][index], t, value
 
 
 def count(

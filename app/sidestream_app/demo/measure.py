@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-from sidestream_app.demo.counting import Count, Measurement, count
+from sidestream_app.demo.counting import Count, count, measurements
 from sidestream_app.demo.stack import Stack
 from sidestream_app.demo.twin_error import Sample, twin_error
 from sidestream_app.embedded.broker import broker_version
 from sidestream_app.supervise import tree_memory_mb
-from sidestream_contracts.errors import ContractError, TransientError
-from sidestream_contracts.frame import parse_json
+from sidestream_contracts.errors import TransientError
 
 _DRAIN_TIMEOUT_S = 60.0
 
@@ -54,18 +53,9 @@ def counted(stack: Stack, after: int) -> Count:
     from sidestream_store import audit
 
     epochs = journal_epochs(stack.layout.outbox, after)
-    sent = [m for payload in read_journal(stack.layout.outbox, after) for m in _measurements(payload)]
+    sent = [m for payload in read_journal(stack.layout.outbox, after) for m in measurements(payload)]
     quarantine = audit.quarantined(stack.dsn, epochs)
     return count(sent, audit.committed(stack.dsn, epochs).measurements, quarantine.measurements, quarantine.uncounted)
-
-
-def _measurements(payload: bytes) -> Iterator[Measurement]:
-    try:
-        body = parse_json(payload)
-    except ContractError:
-        return
-    for index, t, value in zip(body.get("i", ()), body.get("t", ()), body.get("val", ()), strict=True):
-        yield body["sensors"][index], t, value
 
 
 def percentiles(values: Iterable[float], why_none: str) -> dict[str, Any]:

@@ -19,8 +19,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 from urllib.parse import quote
 
@@ -67,15 +68,23 @@ class EmbeddedPostgres:
 
     `port` 0 takes the port of the last run, or a free one the first time. Use `process_spec()` under a supervisor of
     your own, or `start()` and `stop()`, which bring their own. Roles and databases are made by others, over `dsn()`.
+    `settings` are laid over SETTINGS.
     """
 
     def __init__(
-        self, data_dir: Path, port: int = 0, log: Path | None = None, *, port_option: str = "--postgres-port"
+        self,
+        data_dir: Path,
+        port: int = 0,
+        log: Path | None = None,
+        *,
+        port_option: str = "--postgres-port",
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.data_dir = data_dir.absolute()
         self.cluster = self.data_dir / "cluster"
         self.log = log if log is not None else self.data_dir / "postgres.log"
         self.notes: list[str] = []
+        self._settings = {**SETTINGS, **settings}
         self._asked_port = port
         self._port_option = port_option
         self._supervisor: Supervisor | None = None
@@ -186,7 +195,7 @@ class EmbeddedPostgres:
 
     def _spec(self, name: str, depends_on: tuple[str, ...], binaries: Binaries, account: Account | None) -> ProcessSpec:
         folder = str(self.cluster) if account is None else _OWN_FOLDER
-        settings = {**SETTINGS, "port": str(self.port)}
+        settings = {**self._settings, "port": str(self.port)}
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         return ProcessSpec(
             name=name,
