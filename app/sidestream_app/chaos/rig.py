@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -148,16 +148,12 @@ class Rig:
 
     def lines_to_broker(self, name: str) -> set[int]:
         """Local ports of a process's connections to the broker; a new one is a new connection."""
-        pid = self.supervisor.pids().get(name)
-        if pid is None:
-            return set()
-        try:
-            found = psutil.Process(pid).net_connections("tcp")
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            return set()
-        return {
-            c.laddr.port for c in found if c.raddr and c.raddr.port == self.broker_port and c.status == "ESTABLISHED"
-        }
+        found = _connections(self.supervisor.pids().get(name))
+        return {c.laddr.port for c in found if c.raddr.port == self.broker_port and c.status == "ESTABLISHED"}
+
+    def lines_of_broker(self) -> set[int]:
+        """The same from the broker's end: ports of the clients that it has not given up."""
+        return {c.raddr.port for c in _connections(self.broker.pid) if c.status == "ESTABLISHED"}
 
     def close(self) -> None:
         """No process, thread or port of the run is left."""
@@ -208,6 +204,15 @@ class Rig:
         }
         spec = ProcessSpec(name, (sys.executable, *arguments), self.log(name), env=env, depends_on=depends_on)
         self.supervisor.add(spec if ready is None else replace(spec, ready=ready))
+
+
+def _connections(pid: int | None) -> list[Any]:
+    if pid is None:
+        return []
+    try:
+        return [line for line in psutil.Process(pid).net_connections("tcp") if line.raddr]
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
 
 
 def _started(part: Part | None) -> Part:

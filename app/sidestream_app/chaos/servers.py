@@ -46,10 +46,14 @@ class Server:
         """Returns when it is ready and was restarted at least so often; ChildStartError after `timeout_s`."""
         self._there().wait_ready(self.name, restarts=restarts, timeout_s=timeout_s)
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while it is away."""
+        return self._supervisor.pids().get(self.name) if self._supervisor else None
+
     def memory_mb(self) -> float:
         """Memory of all its processes, MB; 0 while it is away."""
-        pid = self._supervisor.pids().get(self.name) if self._supervisor else None
-        return tree_memory_mb(pid) if pid else 0.0
+        return tree_memory_mb(pid) if (pid := self.pid) else 0.0
 
     def _there(self) -> Supervisor:
         if self._supervisor is None:

@@ -24,7 +24,7 @@ def _inject(rig: Rig, draw: random.Random, _room_s: float) -> Done:
     before = rig.lines_to_broker(worker)
     begin_s = time.monotonic()
     pid = rig.supervisor.send(worker, signal.SIGSTOP)
-    given_up = rig.until(lambda: not rig.lines_to_broker(worker) & before, _LONGEST_S)
+    given_up = rig.until(lambda: not rig.lines_of_broker() & before, _LONGEST_S)
     rig.stop.wait(max(begin_s + _SHORTEST_S - time.monotonic(), draw.uniform(0.0, 0.5)))
     rig.supervisor.send(worker, signal.SIGCONT)
     frozen_s = time.monotonic() - begin_s
