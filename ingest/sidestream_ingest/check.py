@@ -15,6 +15,7 @@ from sidestream_contracts.errors import ContractError
 from sidestream_contracts.frame import MAX_READINGS, VERSION, FrameKey, parse_json, payload_hash
 from sidestream_contracts.ids import ID_PATTERN, nearest
 from sidestream_ingest import values
+from sidestream_ingest.unknown import storable_fields
 from sidestream_store.batch import CheckedFrame, Reading, Scan
 from sidestream_store.catalogue import Catalogue, KnownSensor
 from sidestream_store.quarantine import Message, Quarantined
@@ -88,7 +89,7 @@ def check_frame(
                 readings.append(Reading(time_us, _of_kind(sensor, kind), values.value(val), quality))
         except ContractError as error:
             rejects.add(name, error, (index, t, val, q, rssi))
-    extra = {name: value for name, value in body.items() if name not in _KNOWN} or None
+    extra = storable_fields({name: value for name, value in body.items() if name not in _KNOWN})
     return CheckedFrame(
         device_id, key, kind, message, recorded, tuple(readings), tuple(scans), rejects.quarantine(message, body), extra
     )

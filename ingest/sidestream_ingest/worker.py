@@ -85,7 +85,7 @@ class Worker:
             while not self._stop.is_set():
                 arrivals = subscriber.take(self._settings.most_frames, self._settings.flush_s, wait_s=0.2)
                 if arrivals:
-                    self._handle(subscriber, arrivals)
+                    self.handle(subscriber, arrivals)
                 subscriber.check()
                 if heart.is_due():
                     self._persist(heart.beat)
@@ -94,7 +94,7 @@ class Worker:
                     _log.info("so far", **self._stats.summary(), refused=subscriber.refused)
         finally:
             subscriber.stop()
-            self._leave()
+            self.leave()
             if self._hints:
                 self._hints.close()
             if shown:
@@ -108,7 +108,7 @@ class Worker:
         _log.info("metrics", address=f"http://{host}:{shown.port}/metrics")
         return shown
 
-    def _handle(self, subscriber: Subscriber, arrivals: list[Arrival]) -> None:
+    def handle(self, subscriber: Subscriber, arrivals: list[Arrival]) -> None:
         """Each step is a transaction of its own that is repeated until it is committed, so none is done twice over."""
         batch = self._persist(lambda c: self._desk.sort(c, arrivals))
         if batch is None:
@@ -165,7 +165,8 @@ class Worker:
         if self._hints and applied.sensor_ids:
             self._hints.send(self._desk.names.get(number, "") for number in applied.sensor_ids)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Ends the connection to the database; what is not committed comes again from the edge."""
         if self._connection is None:
             return
         with suppress(TransientError):  # its row then goes away by itself after an hour

@@ -16,6 +16,7 @@ from sidestream_contracts.errors import ConfigurationError, ContractError, Trans
 from sidestream_ingest.check import check_frame
 from sidestream_store.catalogue import device_number, load_catalogue, save_status
 from sidestream_store.delivery import apply_frames
+from sidestream_store.fault_injection import refuse_value
 from sidestream_store.guard import check_writable
 from sidestream_store.hub_apply import apply_hub
 from sidestream_store.ledger import acknowledgements
@@ -123,8 +124,9 @@ def test_two_workers_with_overlapping_batches_apply_each_frame_once(hub, connect
     assert counted == (120, 120)
 
 
-def test_nothing_is_committed_when_the_transaction_fails_half_way(hub):
-    poison = checked(hub, readings_body(("flow", NOW_US, 1.0), note="\x00"), 2)
+def test_nothing_is_committed_when_the_transaction_fails_half_way(hub, database):
+    refuse_value(database, 13.5)
+    poison = checked(hub, readings_body(("flow", NOW_US, 13.5)), 2)
     with pytest.raises(ContractError, match="database refuses"):
         apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 1.0)), 1), poison])
     assert hub.execute("SELECT count(*) FROM sidestream.frame").fetchone() == (0,)

@@ -20,6 +20,7 @@ from sidestream_app.embedded.ports import free_port
 from sidestream_contracts.hints import decode_hint
 from sidestream_contracts.topics import DeviceAddress
 from sidestream_ingest.subscriber import BrokerAddress, Subscriber
+from sidestream_store.fault_injection import refuse_value
 from sidestream_store.hub_apply import apply_hub
 
 pytestmark = pytest.mark.server
@@ -96,7 +97,8 @@ def test_readings_land_once_are_acknowledged_and_hinted(start_ingest, edge, conn
         assert decode_hint(listener.recv_multipart()) == ["flow"]
 
 
-def test_bad_messages_are_kept_with_their_reason_and_cost_no_neighbour(start_ingest, edge, connect):
+def test_bad_messages_are_kept_with_their_reason_and_cost_no_neighbour(start_ingest, edge, connect, database):
+    refuse_value(database, 13.5)
     start_ingest()
     assert edge.hello.wait(10)
     t = now_us()
@@ -104,7 +106,7 @@ def test_bad_messages_are_kept_with_their_reason_and_cost_no_neighbour(start_ing
         readings_body(("flow", t, 1.0), ("nosuch", t, 2.0), ("tin", t, float("nan")), ("tout", t, "12,5")),
         b'{"v":1,"kind":"readings","sens',
         readings_body(("flow", t + 3_600_000_000, 1.0), ("tin", t, 3.0)),
-        readings_body(("flow", t + 1, 1.0), note="\x00"),
+        readings_body(("flow", t + 1, 13.5)),
         readings_body(("flow", t + 2, 4.0)),
     ]
     edge.send(None, b"{}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from sidestream_app.demo.counting import Measurement
 
 
-def readings(rows: Sequence[Measurement]) -> bytes:
+def body(rows: Sequence[Measurement]) -> dict[str, Any]:
     """A frame of live readings, whatever its values are."""
     sensors = sorted({sensor for sensor, _, _ in rows})
-    body = {
+    return {
         "v": 1,
         "kind": "readings",
         "sensors": sensors,
@@ -21,4 +22,8 @@ def readings(rows: Sequence[Measurement]) -> bytes:
         "q": [0] * len(rows),
         "clock": "live",
     }
-    return json.dumps(body).encode()
+
+
+def readings(rows: Sequence[Measurement]) -> bytes:
+    """The same as it goes on the wire."""
+    return json.dumps(body(rows)).encode()

@@ -50,6 +50,29 @@ def chaos(
     return 1 if outcome.complaints() else 0
 
 
+@app.command
+def fuzz(
+    *,
+    count: Annotated[int, Parameter(help="How many bad messages.")] = 100_000,
+    seed: Annotated[int, Parameter(help="Fixes the messages.")] = 1,
+    as_json: AsJson = False,
+    home: Annotated[Path, Parameter(name="--dir", help="Where the database lies; emptied first.")] = Path(
+        ".sidestream/fuzz"
+    ),
+) -> int:
+    """Sends generated bad messages, mixed with good ones, through one ingest worker into a real PostgreSQL.
+
+    Every place of a frame, its bytes, its key and its topic are broken. Exit code 0 only when nothing was raised, every
+    good neighbour landed once, every message with a readable key was acknowledged, and every entry of the quarantine
+    names device, reason and what is wrong.
+    """
+    from sidestream_app.chaos.fuzz_run import as_text, run
+
+    found = run(home, count, seed)
+    print(json.dumps(found, ensure_ascii=False) if as_json else as_text(found))
+    return 0 if found["ok"] else 1
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not all(word.isdigit() for word in words):
