@@ -133,11 +133,11 @@ class Lab:
         tables = (
             "reading, reading_recorded, scan, latest, dirty, frame, frame_mark, twin_value, twin_latest, twin_sum, lot,"
             " lot_stay, agreement_status, stock_observation, stock_checkpoint, rollup_1m, rollup_1h, rollup_1d, correction,"
-            " overlay, manual_entry, twin_value_history, agreement_status_history, rollup_1m_history, rollup_1h_history,"
+            " manual_entry, twin_value_history, agreement_status_history, rollup_1m_history, rollup_1h_history,"
             " rollup_1d_history"
         )
         self.connection.execute("TRUNCATE " + ", ".join(f"sidestream.{t.strip()}" for t in tables.split(",")))
-        self.connection.execute("UPDATE sidestream.sensor SET corrected = false")
+        self.connection.execute("UPDATE sidestream.sensor SET corrected = false, cuts = NULL")
 
     def values(self, subject: str, quantity: str) -> dict[float, tuple[float, str]]:
         """Seconds after noon → value and origin."""

@@ -30,41 +30,56 @@ CREATE TABLE sidestream.correction (
 );
 CREATE INDEX correction_in_force ON sidestream.correction (sensor_id, from_at) WHERE withdrawn_at IS NULL;
 
--- The corrections in force of a sensor as a step function of time: from `from_at` until the next row this holds; NULL:
--- nothing. A sensor that was never corrected has no row, and `sensor.corrected` is false, so that reading it costs nothing.
-CREATE TABLE sidestream.overlay (
-    sensor_id int NOT NULL,
-    from_at timestamptz NOT NULL,
-    correction_id bigint,
-    action text,
-    value double precision,
-    factor double precision,
-    offset_value double precision,
-    PRIMARY KEY (sensor_id, from_at)
-);
-ALTER TABLE sidestream.sensor ADD COLUMN corrected boolean NOT NULL DEFAULT false,
+-- The corrections in force of a sensor as a step function of time: from cuts[i] until cuts[i + 1] cut_corrections[i] holds
+-- (NULL: none). Derived, and on the sensor's row because every query of readings has that row in hand: looking an instant up
+-- is a binary search in memory, and costs nothing where `cuts` is NULL. cut_factors: NULL void, 0 set, else adjust.
+ALTER TABLE sidestream.sensor
+    ADD COLUMN cuts timestamptz[],
+    ADD COLUMN cut_corrections bigint[],
+    ADD COLUMN cut_factors double precision[],
+    ADD COLUMN cut_offsets double precision[],
+    ADD COLUMN corrected boolean NOT NULL DEFAULT false,
     ADD COLUMN manual boolean NOT NULL DEFAULT false;
 
-CREATE FUNCTION sidestream.lay_overlay(sensor int) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('sidestream.overlay'), sensor);
-    DELETE FROM sidestream.overlay WHERE sensor_id = sensor;
-    INSERT INTO sidestream.overlay
-    SELECT sensor, cut, c.correction_id, c.action, c.value, c.factor, c.offset_value
-    FROM (SELECT timestamptz '-infinity' AS cut
-          UNION SELECT from_at FROM sidestream.correction WHERE sensor_id = sensor AND withdrawn_at IS NULL AND code IS NULL
-          UNION SELECT to_at FROM sidestream.correction WHERE sensor_id = sensor AND withdrawn_at IS NULL AND code IS NULL) cuts
-    LEFT JOIN LATERAL (
-        SELECT * FROM sidestream.correction
-        WHERE sensor_id = sensor AND withdrawn_at IS NULL AND code IS NULL AND from_at <= cut AND to_at > cut
-        ORDER BY correction_id DESC LIMIT 1
-    ) c ON true;
-    UPDATE sidestream.sensor SET corrected = NOT corrected WHERE sensor_id = sensor
-        AND corrected <> EXISTS (SELECT FROM sidestream.correction WHERE sensor_id = sensor AND withdrawn_at IS NULL);
-    DELETE FROM sidestream.overlay o USING sidestream.sensor s
-        WHERE o.sensor_id = sensor AND s.sensor_id = sensor AND NOT s.corrected;
-END $$;
+CREATE FUNCTION sidestream.lay_overlay(of_sensor int) RETURNS void
+LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtext('sidestream.lay_overlay'), of_sensor);
+    WITH mine AS MATERIALIZED (
+        SELECT * FROM sidestream.correction WHERE sensor_id = of_sensor AND withdrawn_at IS NULL
+    ), steps AS (
+        SELECT array_agg(cut ORDER BY cut) AS cuts, array_agg(c.correction_id ORDER BY cut) AS corrections,
+               array_agg(CASE c.action WHEN 'adjust' THEN c.factor WHEN 'set' THEN 0 END ORDER BY cut) AS factors,
+               array_agg(CASE c.action WHEN 'adjust' THEN c.offset_value WHEN 'set' THEN c.value END ORDER BY cut) AS offsets
+        FROM (SELECT from_at AS cut FROM mine WHERE code IS NULL UNION SELECT to_at FROM mine WHERE code IS NULL) bounds
+        LEFT JOIN LATERAL (
+            SELECT * FROM mine WHERE code IS NULL AND from_at <= cut AND to_at > cut ORDER BY correction_id DESC LIMIT 1
+        ) c ON true
+    )
+    UPDATE sidestream.sensor SET cuts = steps.cuts, cut_corrections = steps.corrections, cut_factors = steps.factors,
+        cut_offsets = steps.offsets, corrected = EXISTS (SELECT FROM mine)
+    FROM steps WHERE sensor_id = of_sensor;
+$$;
+
+-- A reading's value and quality as corrected. A voided value is unknown and bad; one that was set is not what the source
+-- said, and uncertain.
+CREATE FUNCTION sidestream.overlaid(
+    raw double precision, at timestamptz, cuts timestamptz[], corrections bigint[], factors double precision[],
+    offsets double precision[]
+) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN corrections[width_bucket(at, cuts)] IS NULL THEN raw
+                WHEN factors[width_bucket(at, cuts)] = 0 THEN offsets[width_bucket(at, cuts)]
+                -- a product too small for a number would be an error, and every query of the sensor with it
+                WHEN abs(raw) < 1e-200 THEN offsets[width_bucket(at, cuts)]
+                ELSE raw * factors[width_bucket(at, cuts)] + offsets[width_bucket(at, cuts)] END
+$$;
+CREATE FUNCTION sidestream.overlaid_quality(
+    raw smallint, at timestamptz, cuts timestamptz[], corrections bigint[], factors double precision[]
+) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN corrections[width_bucket(at, cuts)] IS NULL THEN raw
+                WHEN factors[width_bucket(at, cuts)] IS NULL THEN 2::smallint
+                WHEN factors[width_bucket(at, cuts)] = 0 THEN 1::smallint
+                ELSE raw END
+$$;
 
 CREATE FUNCTION sidestream.keep_corrections() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -168,46 +183,29 @@ CREATE TYPE sidestream.rollup_figure AS (
     high double precision, first double precision, first_at timestamptz, last double precision, last_at timestamptz
 );
 
-DROP VIEW sidestream_v.latest;
+-- `value` and `quality` as corrected, `raw_value` as it came, `correction_id`: which correction counts (NULL: none).
+-- `entered_by`, `note`: of a reading that a person entered.
 CREATE OR REPLACE VIEW sidestream_v.reading AS
 SELECT r.time, s.id AS sensor, r.sensor_id,
-       CASE WHEN s.corrected THEN (
-           SELECT CASE o.action WHEN 'void' THEN NULL WHEN 'set' THEN o.value
-                  WHEN 'adjust' THEN CASE WHEN abs(r.value) < 1e-200 THEN 0 ELSE r.value * o.factor END + o.offset_value
-                  ELSE r.value END
-           FROM sidestream.overlay o WHERE o.sensor_id = r.sensor_id AND o.from_at <= r.time ORDER BY o.from_at DESC LIMIT 1
-       ) ELSE r.value END AS value,
+       CASE WHEN s.cuts IS NULL THEN r.value
+            ELSE sidestream.overlaid(r.value, r.time, s.cuts, s.cut_corrections, s.cut_factors, s.cut_offsets) END AS value,
        s.unit,
-       CASE WHEN s.corrected THEN (
-           SELECT CASE o.action WHEN 'void' THEN 2::smallint WHEN 'set' THEN 1::smallint ELSE r.quality END
-           FROM sidestream.overlay o WHERE o.sensor_id = r.sensor_id AND o.from_at <= r.time ORDER BY o.from_at DESC LIMIT 1
-       ) ELSE r.quality END AS quality,
+       CASE WHEN s.cuts IS NULL THEN r.quality
+            ELSE sidestream.overlaid_quality(r.quality, r.time, s.cuts, s.cut_corrections, s.cut_factors) END AS quality,
        false AS recorded, r.frame_id, r.value AS raw_value,
-       CASE WHEN s.corrected THEN (
-           SELECT o.correction_id
-           FROM sidestream.overlay o WHERE o.sensor_id = r.sensor_id AND o.from_at <= r.time ORDER BY o.from_at DESC LIMIT 1
-       ) END AS correction_id,
+       CASE WHEN s.cuts IS NOT NULL THEN s.cut_corrections[width_bucket(r.time, s.cuts)] END AS correction_id,
        CASE WHEN s.manual THEN (SELECT e.author FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END AS entered_by,
        CASE WHEN s.manual THEN (SELECT e.note FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END AS note
 FROM sidestream.reading r JOIN sidestream.sensor s USING (sensor_id)
 UNION ALL
 SELECT r.time, s.id, r.sensor_id,
-       CASE WHEN s.corrected THEN (
-           SELECT CASE o.action WHEN 'void' THEN NULL WHEN 'set' THEN o.value
-                  WHEN 'adjust' THEN CASE WHEN abs(r.value) < 1e-200 THEN 0 ELSE r.value * o.factor END + o.offset_value
-                  ELSE r.value END
-           FROM sidestream.overlay o WHERE o.sensor_id = r.sensor_id AND o.from_at <= r.time ORDER BY o.from_at DESC LIMIT 1
-       ) ELSE r.value END,
+       CASE WHEN s.cuts IS NULL THEN r.value
+            ELSE sidestream.overlaid(r.value, r.time, s.cuts, s.cut_corrections, s.cut_factors, s.cut_offsets) END,
        s.unit,
-       CASE WHEN s.corrected THEN (
-           SELECT CASE o.action WHEN 'void' THEN 2::smallint WHEN 'set' THEN 1::smallint ELSE r.quality END
-           FROM sidestream.overlay o WHERE o.sensor_id = r.sensor_id AND o.from_at <= r.time ORDER BY o.from_at DESC LIMIT 1
-       ) ELSE r.quality END,
+       CASE WHEN s.cuts IS NULL THEN r.quality
+            ELSE sidestream.overlaid_quality(r.quality, r.time, s.cuts, s.cut_corrections, s.cut_factors) END,
        true, r.frame_id, r.value,
-       CASE WHEN s.corrected THEN (
-           SELECT o.correction_id
-           FROM sidestream.overlay o WHERE o.sensor_id = r.sensor_id AND o.from_at <= r.time ORDER BY o.from_at DESC LIMIT 1
-       ) END,
+       CASE WHEN s.cuts IS NOT NULL THEN s.cut_corrections[width_bucket(r.time, s.cuts)] END,
        CASE WHEN s.manual THEN (SELECT e.author FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END,
        CASE WHEN s.manual THEN (SELECT e.note FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END
 FROM sidestream.reading_recorded r JOIN sidestream.sensor s USING (sensor_id);
@@ -227,7 +225,7 @@ CROSS JOIN LATERAL (SELECT CASE WHEN s.corrected THEN (
 -- The newest reading as it counts: `value` corrected, `raw_value` as it came, `correction_id` where the two differ.
 -- `freshness`: none (never seen), recorded (replay), stale (older than five periods and 15 s), fresh.
 -- `mark`: what a reader must know before trusting the value; one that was voided is `bad`, one that was set `uncertain`.
-CREATE VIEW sidestream_v.latest AS
+CREATE OR REPLACE VIEW sidestream_v.latest AS
 SELECT s.sensor_id, s.id AS sensor, s.name, d.id AS device, d.party, s.quantity, s.unit, s.role, s.stream, s.node,
        l.time, v.value, l.code, v.quality, l.received_at, l.frame_id,
        f.freshness,
@@ -238,29 +236,23 @@ SELECT s.sensor_id, s.id AS sensor, s.name, d.id AS device, d.party, s.quantity,
            WHEN v.quality = 1 THEN 'uncertain'
            ELSE 'good'
        END AS mark,
-       l.value AS raw_value, o.correction_id, s.manual,
+       l.value AS raw_value, v.correction_id, s.manual,
        CASE WHEN s.manual THEN (SELECT e.author FROM sidestream.manual_entry e WHERE e.frame_id = l.frame_id) END AS entered_by
 FROM sidestream.sensor s
 JOIN sidestream.device d USING (device_id)
 LEFT JOIN sidestream.latest l USING (sensor_id)
 LEFT JOIN LATERAL (
-    SELECT o.correction_id, o.action, o.value, o.factor, o.offset_value
-    FROM sidestream.overlay o WHERE s.corrected AND o.sensor_id = l.sensor_id AND o.from_at <= l.time AND l.code IS NULL
-    ORDER BY o.from_at DESC LIMIT 1
-) p ON true
-LEFT JOIN LATERAL (
     SELECT max(x.correction_id) AS correction_id FROM sidestream.correction x
     WHERE s.corrected AND l.code IS NOT NULL AND x.sensor_id = l.sensor_id AND x.withdrawn_at IS NULL
         AND x.from_at <= l.time AND x.to_at > l.time AND (x.code IS NULL OR x.code = l.code)
 ) c ON true
-CROSS JOIN LATERAL (SELECT COALESCE(p.correction_id, c.correction_id) AS correction_id) o
 CROSS JOIN LATERAL (
-    SELECT CASE p.action WHEN 'void' THEN NULL WHEN 'set' THEN p.value
-               WHEN 'adjust' THEN CASE WHEN abs(l.value) < 1e-200 THEN 0 ELSE l.value * p.factor END + p.offset_value
-               ELSE l.value END AS value,
-           CASE WHEN p.action = 'void' OR c.correction_id IS NOT NULL THEN 2::smallint WHEN p.action = 'set' THEN 1::smallint
-               ELSE l.quality END AS quality
-    OFFSET 0
+    SELECT CASE WHEN s.cuts IS NULL OR l.code IS NOT NULL THEN l.value
+               ELSE sidestream.overlaid(l.value, l.time, s.cuts, s.cut_corrections, s.cut_factors, s.cut_offsets) END AS value,
+           CASE WHEN c.correction_id IS NOT NULL THEN 2::smallint WHEN s.cuts IS NULL OR l.code IS NOT NULL THEN l.quality
+               ELSE sidestream.overlaid_quality(l.quality, l.time, s.cuts, s.cut_corrections, s.cut_factors) END AS quality,
+           CASE WHEN l.code IS NOT NULL THEN c.correction_id
+               WHEN s.cuts IS NOT NULL THEN s.cut_corrections[width_bucket(l.time, s.cuts)] END AS correction_id
 ) v
 CROSS JOIN LATERAL (
     SELECT CASE
@@ -289,8 +281,7 @@ FROM sidestream.correction c JOIN sidestream.sensor s USING (sensor_id);
 CREATE VIEW sidestream_v.manual_entry AS
 SELECT e.entry_id, s.id AS sensor, e.sensor_id, e.time, e.value, e.sd, s.unit, e.given_value, e.given_unit, e.author, e.note,
        e.entered_at, e.entered_by, e.frame_id,
-       (SELECT o.correction_id FROM sidestream.overlay o WHERE o.sensor_id = e.sensor_id AND o.from_at <= e.time
-        ORDER BY o.from_at DESC LIMIT 1) AS correction_id
+       s.cut_corrections[width_bucket(e.time, s.cuts)] AS correction_id
 FROM sidestream.manual_entry e JOIN sidestream.sensor s USING (sensor_id);
 
 -- Roll-ups -------------------------------------------------------------------------------------------------------------
