@@ -133,10 +133,14 @@ class Work:
             return hub_timezone(self._connected())
 
     def leave(self) -> None:
-        """The heartbeat is gone, for nobody need look for a process that ended in good order; TransientError as ever."""
+        """The connection is closed and the heartbeat gone, for nobody need look for a process that ended in good order.
+
+        TransientError when the database is away: the heartbeat then goes by itself after an hour.
+        """
         connection = self._connection
         if connection is not None and not connection.closed:
-            farewell(connection, self._who)
+            with connection:
+                farewell(connection, self._who)
 
     def end(self) -> None:
         """Whatever is being done is given up, from any thread; nothing of it stays in the database."""

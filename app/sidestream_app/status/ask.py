@@ -135,9 +135,9 @@ def _no_database(error: object) -> Line:
 
 
 def _known_broker(plant: Plant) -> tuple[str, int] | None:
-    for worker in plant.workers or ():
+    for worker in sorted(plant.workers or (), key=lambda w: w.silent_s):
         host, _, port = str(worker.figures.get("broker") or "").rpartition(":")
-        if worker.alive and host and port.isdecimal():
+        if host and port.isdecimal():
             return host, int(port)
     return None
 
