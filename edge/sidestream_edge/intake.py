@@ -100,6 +100,8 @@ class Intake:
                 return
             self._unstored.pop(0)
             self._stored(flush.cursors)
+            if self._outbox.spooled.size_bytes >= PACK_BYTES:
+                self._attempt(self._pack)  # by itself: what is spooled must not be spooled again where this fails
             self._wake()
 
     def finish(self) -> int:
@@ -116,14 +118,16 @@ class Intake:
     def _put(self, flush: Flush) -> None:
         if flush.lane == "live" and self._diversion.on:
             self._outbox.spool(flush.drafts, flush.cursors, flush.marks)
-            if self._outbox.spooled.size_bytes >= PACK_BYTES:
-                self._pack()
         else:
             self._outbox.append(flush.drafts, flush.cursors, flush.marks)
 
     def _divert(self) -> None:
         before, frames = self._diversion.on, self._outbox.frames("live")
-        oldest_at = self._outbox.oldest_at("live") if frames else None
+        try:
+            oldest_at = self._outbox.oldest_at("live") if frames else None
+        except TransientError as error:
+            log.warning("can't look at the outbox now", why=str(error))
+            return
         oldest_s = (datetime.now(UTC) - oldest_at).total_seconds() if oldest_at else 0.0
         if self._diversion.look(frames, oldest_s, self._outbox.unacknowledged_s) != before:
             log.info("live readings go behind the backlog" if not before else "live readings are sent at once again")
