@@ -65,7 +65,7 @@ def test_an_env_file_copied_as_it_is_starts_nothing(compose_text, example_env):
     """Whatever is left empty is either optional or stops Compose with a message."""
     empty = {name for name, value in example_env.items() if not value}
     demanded = {match[1] for match in VARIABLE.finditer(compose_text) if match[2] == ":?"}
-    assert empty - demanded == {"EDGE_PASSWORD", "MORE_EDGES"}
+    assert empty - demanded == {"EDGE_PASSWORD", "MORE_EDGES", "SIDESTREAM_OPERATOR_TOKEN", "SIDESTREAM_OPERATOR_DSN"}
 
 
 def test_no_secret_stands_in_the_file_or_the_example(compose, example_env):

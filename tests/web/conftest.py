@@ -26,7 +26,7 @@ from sidestream_contracts.hints import encode_hint
 from sidestream_contracts.hubcheck import load_hub
 from sidestream_store.hub_apply import apply_hub
 from sidestream_web.app import create_app
-from sidestream_web.settings import Settings
+from sidestream_web.settings import NO_OPERATORS, Operators, Settings
 
 
 class Filled:
@@ -260,8 +260,8 @@ def start_web(hint_socket: tuple[zmq.Socket[bytes], str]) -> Iterator[Callable[[
     """Starts the real server on a real port, in a thread of the test's process, since starting a process takes seconds."""
     started: list[tuple[FastAPI, uvicorn.Server, threading.Thread]] = []
 
-    def start(dsn: str) -> Running:
-        app = create_app(Settings(dsn=dsn, hints_address=hint_socket[1]))
+    def start(dsn: str, operators: Operators = NO_OPERATORS) -> Running:
+        app = create_app(Settings(dsn=dsn, hints_address=hint_socket[1], operators=operators))
         port = free_port()
         server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run)

@@ -83,7 +83,7 @@ def _answer(status: int, problem: Problem, headers: Mapping[str, str] | None = N
 
 def _refused(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RefusedError)
-    return _answer(error.status, error.problem)
+    return _answer(error.status, error.problem, {"WWW-Authenticate": "Bearer"} if error.status == 401 else None)
 
 
 def _senseless(_: Request, error: Exception) -> JSONResponse:
@@ -124,7 +124,7 @@ def _http(request: Request, error: Exception) -> JSONResponse:
         message = f"There is nothing at {request.url.path!r}; /docs lists every address."
         return _answer(404, Problem(code="no_such_address", message=message))
     if error.status_code == 405:
-        message = f"{request.method} is not allowed at {request.url.path!r}: this API only reads (GET)."
+        message = f"{request.method} is not allowed at {request.url.path!r}; /docs lists what is."
         return _answer(405, Problem(code="read_only", message=message), error.headers)
     return _answer(error.status_code, Problem(code="http_error", message=str(error.detail)), error.headers)
 

@@ -13,18 +13,25 @@ from fastapi import FastAPI
 
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_web.app import create_app
-from sidestream_web.settings import Settings
+from sidestream_web.settings import NO_OPERATORS, Operators, Settings
 
 _log = structlog.get_logger()
 _PATIENCE_S = 1
 
 
-def serve(dsn: str, host: str = "127.0.0.1", port: int = 8080, hints_address: str | None = None) -> int:
+def serve(
+    dsn: str,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    hints_address: str | None = None,
+    *,
+    operators: Operators = NO_OPERATORS,
+) -> int:
     """Serves page and API until SIGTERM or SIGINT, then ends within two seconds and gives 0 (1: the reader failed).
 
     Port 0 takes a free one; the address is logged as `web.listening`. ConfigurationError when the port can't be had.
     """
-    settings = Settings(dsn=dsn, hints_address=hints_address, host=host, port=port)
+    settings = Settings(dsn=dsn, hints_address=hints_address, host=host, port=port, operators=operators)
     listening = _listen(host, port)
     app = create_app(settings)
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_PATIENCE_S)

@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sidestream_contracts.errors import ConfigurationError
+from sidestream_store.quarantine.entries import Selection
+from sidestream_store.quarantine.resolve import Outcome
+
+Replay = Callable[[str, Selection, str], list[Outcome]]
+"""Replays what is selected, with a database login, in somebody's name."""
+
+
+def _no_replay(_dsn: str, _selection: Selection, _author: str) -> list[Outcome]:
+    raise ConfigurationError("This server was started without what replays messages; use `sidestream web run`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """What lets operators write: the token they show and a database login that may write. Both, or writing is off."""
+
+    token: str | None = field(default=None, repr=False)
+    dsn: str | None = field(default=None, repr=False)
+    replay: Replay = _no_replay
+
+
+NO_OPERATORS = Operators()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +47,4 @@ class Settings:
     totals_poll_s: float = 10.0
     heartbeat_s: float = 10.0
     max_live_clients: int = 200
+    operators: Operators = NO_OPERATORS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
@@ -74,13 +75,14 @@ class Stack:
         )
 
     def add_web(self) -> None:
-        """The live page, logged in as a viewer that reads the views and nothing else."""
+        """The live page, logged in as a viewer that reads the views and nothing else; with a token, operators may write."""
         dsn = self.postgres.dsn(DATABASE, VIEWER, self._viewer_password)
         port = str(self.ports.web)
         ready = http_ok(f"http://{LOOPBACK}:{port}/api/v1/health")
-        self._add(
-            "web", ("web", "run", "--port", port), depends_on=("postgres",), ready=ready, env={"SIDESTREAM_DSN": dsn}
-        )
+        env = {"SIDESTREAM_DSN": dsn}
+        if os.environ.get("SIDESTREAM_OPERATOR_TOKEN"):
+            env["SIDESTREAM_OPERATOR_DSN"] = self.dsn
+        self._add("web", ("web", "run", "--port", port), depends_on=("postgres",), ready=ready, env=env)
 
     def add_publish(self) -> None:
         """The twin's figures out again over MQTT, with the viewer's login."""

@@ -117,12 +117,18 @@ def _values(wanted: Filter) -> dict[str, str | None]:
     return {"device": wanted.device, "reason": wanted.reason, "state": wanted.state}
 
 
+async def maybe_item(pool: Pool, quarantine_id: int) -> Item | None:
+    """One entry, or None when there is none of this number."""
+    found = await read_view(pool, Item, "quarantine", "WHERE quarantine_id = %(id)s", id=quarantine_id)
+    return found[0] if found else None
+
+
 async def item(pool: Pool, quarantine_id: int) -> Item:
     """One entry; DomainError when there is none of this number."""
-    found = await read_view(pool, Item, "quarantine", "WHERE quarantine_id = %(id)s", id=quarantine_id)
-    if not found:
+    found = await maybe_item(pool, quarantine_id)
+    if found is None:
         raise DomainError(f"Quarantine has no entry #{quarantine_id}; it may have aged out.")
-    return found[0]
+    return found
 
 
 async def whole(pool: Pool, quarantine_id: int) -> Entry:
