@@ -136,8 +136,8 @@ REASONS: dict[str, Reason] = {
             "wrong_unit",
             "reading",
             "The edge announced the sensor in another unit than hub.yaml declares; taken as declared, the numbers would be wrong.",
-            "If the edge is right, map its unit: `mend` writes `sent_unit` and every reading is converted. If hub.yaml is right, "
-            "correct `unit` in edge.yaml, restart the agent, then replay.",
+            "If the edge is right, map its unit: `mend` writes `sent_unit`, and every reading is converted. If hub.yaml is right, "
+            "correct the unit in edge.yaml and restart the agent; what came before is still in the other unit.",
             mend="unit",
         ),
         Reason(
@@ -200,3 +200,17 @@ def reason(code: str) -> Reason:
     return REASONS.get(code) or Reason(
         code, "message", f"{code!r} is a reason that this version does not know.", "Update this program and ask again."
     )
+
+
+def as_markdown() -> str:
+    """The table as it stands in docs/quarantine.md."""
+    rows = ["| reason | costs | why | what to do | replay |", "|---|---|---|---|---|"]
+    rows += [
+        f"| `{r.code}` | the {r.costs} | {r.why} | {r.todo} | {f'never: {r.never}' if r.never else 'yes'} |"
+        for r in REASONS.values()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")  # noqa: T201

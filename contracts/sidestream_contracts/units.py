@@ -115,6 +115,36 @@ def same_unit(quantity: str, one: str, other: str) -> bool:
 
 
 @cache
+def unit_trouble(quantity: str, unit: str, sent_unit: str | None, announced: str | None) -> str | None:
+    """Why numbers announced in one unit must not be taken for another, in words; None where nothing contradicts hub.yaml.
+
+    `unit` and `sent_unit` are what hub.yaml says, `announced` is what the edge says; None: it says nothing.
+    """
+    expected = sent_unit or unit
+    if announced is None or announced == expected or (sent_unit and same_unit(quantity, announced, sent_unit)):
+        return None
+    if measures(quantity, announced) and same_unit(quantity, announced, expected):
+        return None
+    says = f"hub.yaml says it is sent in {sent_unit!r}" if sent_unit else f"hub.yaml declares {unit!r}"
+    return f"The edge announces {announced!r}, and {says}{_contradiction(quantity, unit, announced)}"
+
+
+def _contradiction(quantity: str, unit: str, announced: str) -> str:
+    code = meant(quantity, announced)
+    if code is None:
+        return f"; {announced!r} is no UCUM unit of {quantity}. Say in hub.yaml what is meant, as `sent_unit`."
+    spelled = "" if code == announced else f"; {announced!r} is no UCUM code, {code!r} is probably meant"
+    by = conversion(quantity, code, unit)
+    if (by.factor, by.offset) == (1.0, 0.0):
+        return f"{spelled}. Add `sent_unit: {code}` to the sensor, or correct the unit in edge.yaml."
+    shift = f" {'+' if by.offset > 0 else '-'} {abs(by.offset):.6g}" if by.offset else ""
+    return (
+        f"{spelled}; 1 {code} is {by.factor:.6g}{shift} {unit}. Add `sent_unit: {code}` to the sensor, "
+        "or correct the unit in edge.yaml."
+    )
+
+
+@cache
 def _registry() -> Any:
     from ucumvert import PintUcumRegistry
 

@@ -21,6 +21,8 @@ from sidestream_store.catalogue import Catalogue, KnownSensor
 from sidestream_store.quarantine import Message, Quarantined
 
 _KNOWN = frozenset({"v", "kind", "sensors", "i", "t", "val", "q", "clock", "rssi"})
+ANNOUNCED_UNIT = "announced_unit"
+"""Field of a kept part: in which unit its edge announced the sensor when the frame came, whatever it announces later."""
 
 
 @dataclass(slots=True)
@@ -32,24 +34,39 @@ class _Rejects:
     def add(self, sensor: str | None, error: ContractError, row: tuple[Any, ...]) -> None:
         self.entries.setdefault((sensor, error.reason), (str(error), []))[1].append(row)
 
-    def quarantine(self, message: Message, body: Mapping[str, Any]) -> tuple[Quarantined, ...]:
+    def quarantine(self, message: Message, body: Mapping[str, Any], catalogue: Catalogue) -> tuple[Quarantined, ...]:
         return tuple(
-            message.quarantined(reason, detail, len(rows), sensor=sensor_id(name), part=part(body, name, rows))
+            message.quarantined(
+                reason,
+                detail,
+                len(rows),
+                sensor=sensor_id(name),
+                part=part(body, name, rows, _announced_unit(name, catalogue) if reason == "wrong_unit" else {}),
+            )
             for (name, reason), (detail, rows) in self.entries.items()
         )
 
 
-def part(body: Mapping[str, Any], name: str | None, rows: Sequence[tuple[Any, ...]]) -> bytes:
+def _announced_unit(name: str | None, catalogue: Catalogue) -> dict[str, str | None]:
+    sensor = catalogue.sensors.get(name or "")
+    return {ANNOUNCED_UNIT: sensor.announced_unit} if sensor else {}
+
+
+def part(
+    body: Mapping[str, Any], name: str | None, rows: Sequence[tuple[Any, ...]], more: Mapping[str, str | None]
+) -> bytes:
     """A frame with only these rows (i, t, val, q, rssi) of `body`, all of the sensor `name`, to be checked again later.
 
-    Without a name the rows keep their `i`, which points at no sensor.
+    Without a name the rows keep their `i`, which points at no sensor. `more` is what only the moment of arrival knew.
     """
     index, t, val, q, rssi = (list(column) for column in zip(*rows, strict=True))
     columns = {"i": index if name is None else [0] * len(rows), "t": t, "val": val, "q": q}
     if body.get("rssi") is not None:
         columns["rssi"] = rssi
     kept = {key: body[key] for key in ("v", "kind", "clock") if key in body}
-    return json.dumps({**kept, "sensors": [] if name is None else [name], **columns}, separators=(",", ":")).encode()
+    return json.dumps(
+        {**kept, "sensors": [] if name is None else [name], **columns, **more}, separators=(",", ":")
+    ).encode()
 
 
 def sensor_id(name: str | None) -> str | None:
@@ -86,12 +103,20 @@ def check_frame(
             if kind == "scans":
                 scans.append(Scan(time_us, _of_kind(sensor, kind), values.code(val), values.rssi(rssi), quality))
             else:
-                readings.append(Reading(time_us, _of_kind(sensor, kind), values.value(val), quality))
+                readings.append(Reading(time_us, _of_kind(sensor, kind), sensor.stored(values.value(val)), quality))
         except ContractError as error:
             rejects.add(name, error, (index, t, val, q, rssi))
     extra = storable_fields({name: value for name, value in body.items() if name not in _KNOWN})
     return CheckedFrame(
-        device_id, key, kind, message, recorded, tuple(readings), tuple(scans), rejects.quarantine(message, body), extra
+        device_id,
+        key,
+        kind,
+        message,
+        recorded,
+        tuple(readings),
+        tuple(scans),
+        rejects.quarantine(message, body, catalogue),
+        extra,
     )
 
 
@@ -182,6 +207,8 @@ def _sensor(
         )
     if sensor.device_id != device_id:
         raise ContractError("foreign_sensor", f"Sensor {name!r} belongs to another device in hub.yaml.")
+    if sensor.unit_trouble is not None:
+        raise ContractError("wrong_unit", sensor.unit_trouble)
     return sensor
 
 

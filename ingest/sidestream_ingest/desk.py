@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from sidestream_contracts.topics import DeviceAddress, parse_topic
 from sidestream_ingest.check import check_frame, check_undamaged
 from sidestream_ingest.subscriber import Arrival
 from sidestream_store.batch import CheckedFrame
-from sidestream_store.catalogue import Catalogue, device_number, hub_version, load_catalogue, save_status
+from sidestream_store.catalogue import Catalogue, announce, device_number, hub_version, load_catalogue, save_status
 from sidestream_store.connect import Connection
 from sidestream_store.delivery import apply_frames
 from sidestream_store.quarantine import Message, Quarantined
@@ -44,8 +44,9 @@ class Desk:
         self.names: dict[int, str] = {}
 
     def sort(self, connection: Connection, arrivals: Iterable[Arrival]) -> Batch:
-        """Every arrival ends in exactly one place of the batch."""
-        catalogue = self._current(connection)
+        """Every arrival ends in exactly one place of the batch. Announcements in it hold for its frames already."""
+        arrivals = list(arrivals)
+        catalogue = self._hear(connection, self._current(connection), arrivals)
         batch = Batch()
         for arrival in arrivals:
             message = Message(arrival.topic, "", arrival.payload, arrival.received_at, arrival.properties)
@@ -75,6 +76,22 @@ class Desk:
                 save_status(connection, number, status.model_dump(mode="json"), message.received_at)
             except ContractError as error:
                 apply_frames(connection, [], [message.quarantined(error.reason, str(error), 0)])
+
+    def _hear(self, connection: Connection, catalogue: Catalogue, arrivals: Sequence[Arrival]) -> Catalogue:
+        """The catalogue with the units that devices announce among these arrivals."""
+        for arrival in arrivals:
+            if not arrival.topic.endswith("/status"):
+                continue
+            try:
+                address, _ = parse_topic(arrival.topic)
+                status = _status(Message(arrival.topic, "", arrival.payload, arrival.received_at))
+            except ContractError:  # told where the arrival itself is sorted
+                continue
+            if status.state == "online":
+                units = {sensor.id: sensor.unit for sensor in status.sensors}
+                catalogue = announce(catalogue, self._number(connection, address), units)
+        self._catalogue = catalogue
+        return catalogue
 
     def _current(self, connection: Connection) -> Catalogue:
         now = time.monotonic()

@@ -16,12 +16,13 @@ from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_contracts.reasons import reason
 from sidestream_contracts.snippets import as_line, sensor_entry
 from sidestream_contracts.topics import DeviceAddress, parse_topic
-from sidestream_ingest.check import check_frame
+from sidestream_ingest.check import ANNOUNCED_UNIT, check_frame
 from sidestream_store.batch import CheckedFrame
-from sidestream_store.catalogue import Catalogue, device_number, hub_version, load_catalogue
+from sidestream_store.catalogue import Catalogue, announce, device_number, hub_version, load_catalogue
 from sidestream_store.connect import Connection, open_connection
 from sidestream_store.partitions import Partitions
 from sidestream_store.quarantine.entries import Entry, Selection, announced, entry, lock_open, select_open
+from sidestream_store.quarantine.explain import decoded
 from sidestream_store.quarantine.resolve import Outcome, apply_replayed, one_replay, record, refused
 
 Progress = Callable[[int, int], None]
@@ -65,6 +66,19 @@ def why_never(found: Entry) -> str | None:
     return None
 
 
+def as_announced_then(catalogue: Catalogue, found: Entry) -> Catalogue:
+    """The catalogue with the unit in which the edge announced the entry's sensor when the entry came.
+
+    For what came then was in that unit, even if the edge was corrected since.
+    """
+    sensor = catalogue.sensors.get(found.sensor or "")
+    frame = decoded(found.raw) if found.reason == "wrong_unit" else None
+    told = frame.get(ANNOUNCED_UNIT) if frame else None
+    if sensor is None or not isinstance(told, str):
+        return catalogue
+    return announce(catalogue, sensor.device_id, {str(found.sensor): told})
+
+
 class _Replayer:
     """One connection and what was loaded by it; everything is loaded anew when another hub version is applied."""
 
@@ -103,7 +117,7 @@ class _Replayer:
 
     def _checked(self, found: Entry) -> CheckedFrame:
         """As ingest would check the message had it come at its time with the hub of now."""
-        catalogue = self._current()
+        catalogue = as_announced_then(self._current(), found)
         try:
             address, channel = parse_topic(found.topic)
             key = parse_key(list(found.properties))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +11,40 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from sidestream_contracts.errors import ContractError
+from sidestream_contracts.units import unit_trouble
 from sidestream_store.connect import transient_errors
 
 
 @dataclass(frozen=True, slots=True)
 class KnownSensor:
-    """A sensor of the hub: its number, the device that may publish it, and what it measures."""
+    """A sensor of the hub: its number, the device that may publish it, what it measures, and in which unit it is sent.
+
+    `unit_trouble` says why its readings can't be taken: its edge announced another unit than hub.yaml says.
+    """
 
     sensor_id: int
     device_id: int
     quantity: str
+    unit: str = "1"
+    sent_unit: str | None = None
+    sent_factor: float = 1.0
+    sent_offset: float = 0.0
+    announced_unit: str | None = None
+    unit_trouble: str | None = None
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether what is sent is not yet in `unit`."""
+        return self.sent_factor != 1.0 or self.sent_offset != 0.0
+
+    def stored(self, sent: float | None) -> float | None:
+        """The value in `unit`."""
+        return sent * self.sent_factor + self.sent_offset if self.is_converted and sent is not None else sent
+
+    def heard(self, announced_unit: str | None) -> KnownSensor:
+        """The same sensor after its edge has announced this unit for it."""
+        trouble = unit_trouble(self.quantity, self.unit, self.sent_unit, announced_unit)
+        return replace(self, announced_unit=announced_unit, unit_trouble=trouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +59,17 @@ class Catalogue:
     sensors: Mapping[str, KnownSensor]
 
 
+def announce(catalogue: Catalogue, device_id: int, units: Mapping[str, str | None]) -> Catalogue:
+    """The catalogue after a device has announced in which unit it sends its sensors; the same one where it said so before."""
+    known = catalogue.sensors
+    news = {
+        name: known[name].heard(unit)
+        for name, unit in units.items()
+        if name in known and known[name].device_id == device_id and known[name].announced_unit != unit
+    }
+    return replace(catalogue, sensors={**known, **news}) if news else catalogue
+
+
 def load_catalogue(connection: psycopg.Connection) -> Catalogue:
     """The hub as applied now."""
     with transient_errors("load the catalogue"), connection.transaction():
@@ -44,7 +79,9 @@ def load_catalogue(connection: psycopg.Connection) -> Catalogue:
             "SELECT party, id, device_id FROM sidestream.device WHERE removed_at IS NULL"
         ).fetchall()
         sensors = connection.execute(
-            "SELECT id, sensor_id, device_id, quantity FROM sidestream.sensor WHERE removed_at IS NULL"
+            "SELECT s.id, s.sensor_id, s.device_id, s.quantity, s.unit, s.sent_unit, s.sent_factor, s.sent_offset,"
+            " u.announced_unit FROM sidestream.sensor s JOIN sidestream_v.sensor_unit u ON u.sensor = s.id"
+            " WHERE s.removed_at IS NULL"
         ).fetchall()
     return Catalogue(
         hub[0],
@@ -52,7 +89,7 @@ def load_catalogue(connection: psycopg.Connection) -> Catalogue:
         hub[2],
         hub[3],
         {(party, device): number for party, device, number in devices},
-        {row[0]: KnownSensor(row[1], row[2], row[3]) for row in sensors},
+        {row[0]: KnownSensor(*row[1:8]).heard(row[8]) for row in sensors},
     )
 
 

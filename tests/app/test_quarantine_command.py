@@ -176,3 +176,15 @@ def test_bytes_that_are_no_text_are_shown_in_hex_and_can_not_steer_the_terminal(
         assert raw.hex(" ") in shown
     with pytest.raises(DomainError, match="no entry #999"):
         bench.run("show", "999")
+
+
+def test_a_unit_spelled_as_the_vendor_does_is_mapped_and_its_readings_are_there(bench):
+    bench.announce(**{"heat-flow": ("l/min", "volume_flow"), "heat-ts": ("°C", "temperature")})
+    bench.arrive(("heat-flow", NOW_US, 100.0), ("heat-ts", NOW_US, 80.0))
+    for _ in range(2):
+        number = bench.one() if bench.values() else str(int(bench.one()) - 1)
+        assert bench.json("mend", number, "--hub", str(bench.file), "--yes")[1]["readings"] == 1
+    assert bench.values() == [(6.0,), (80.0,)]
+    text = bench.file.read_text()
+    assert "unit: m3/h, sent_unit: l/min, role" in text
+    assert "unit: Cel, sent_unit: Cel, role: supply" in text

@@ -12,6 +12,7 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from sidestream_contracts.frame import ReadingsFrame, parse_key, payload_hash
+from sidestream_contracts.reasons import REASONS, as_markdown
 from sidestream_contracts.topics import hub_filter, parse_topic
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,12 @@ def test_every_reason_in_the_code_is_in_the_table_and_every_one_in_the_table_is_
     times = {"time_future", "time_too_old", "time_impossible"}
     assert times <= set(_CHOSEN.findall(code))
     assert told == set(_REASON.findall(code)) | times
+    assert told == set(REASONS)
+
+
+def test_the_page_on_quarantine_has_the_table_of_reasons_as_the_code_has_it():
+    page = (ROOT / "docs" / "quarantine.md").read_text(encoding="utf-8")
+    assert as_markdown() in page, "write the table of docs/quarantine.md anew: python -m sidestream_contracts.reasons"
 
 
 @pytest.mark.server

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidestream_contracts.errors import ConfigurationError
-from sidestream_contracts.units import QUANTITIES, to_si
+from sidestream_contracts.units import QUANTITIES, conversion, to_si, unit_trouble
 
 CODES = [(quantity.id, unit) for quantity in QUANTITIES.values() for unit in (*quantity.examples, quantity.si_unit)]
 VALUES = st.floats(-1e6, 1e6)
@@ -93,3 +93,65 @@ def test_no_text_as_a_unit_raises_anything_but_a_configuration_error(quantity, u
     except ConfigurationError as error:
         problem = "" if "write e.g." in str(error) else str(error)
     assert problem == ""
+
+
+@pytest.mark.parametrize(
+    ("quantity", "sent", "stored", "value", "expected"),
+    [
+        ("power", "kW", "MW", 5.0, 0.005),
+        ("power", "W", "kW", 3.0, 0.003),
+        ("volume_flow", "L/s", "m3/h", 10.0, 36.0),
+        ("volume_flow", "L/min", "m3/h", 1.0, 0.06),
+        ("energy", "kW.h", "GJ", 1.0, 0.0036),
+        ("temperature", "K", "Cel", 300.0, 300.0 - 273.15),
+        ("temperature", "[degF]", "Cel", 212.0, 100.0),
+        ("fraction", "%", "1", 7.0, 0.07),
+        ("mass", "t", "t", 1.1, 1.1),
+    ],
+)
+def test_a_conversion_is_the_nearest_number_to_the_exact_one(quantity, sent, stored, value, expected):
+    by = conversion(quantity, sent, stored)
+    assert value * by.factor + by.offset == pytest.approx(expected, rel=4e-16, abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "sent_unit", "announced"),
+    [
+        ("power", "MW", None, None),
+        ("power", "MW", None, "MW"),
+        ("power", "MW", "kW", "kW"),
+        ("volume_flow", "L/s", None, "l/s"),
+        ("volume_flow", "m3/h", "m3/h", "m³/h"),
+        ("temperature", "Cel", "Cel", "°C"),
+    ],
+)
+def test_units_that_agree_are_no_trouble(quantity, unit, sent_unit, announced):
+    assert unit_trouble(quantity, unit, sent_unit, announced) is None
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "sent_unit", "announced", "words"),
+    [
+        (
+            "power",
+            "MW",
+            None,
+            "kW",
+            "announces 'kW', and hub.yaml declares 'MW'; 1 kW is 0.001 MW. Add `sent_unit: kW`",
+        ),
+        ("power", "MW", "kW", "MW", "announces 'MW', and hub.yaml says it is sent in 'kW'"),
+        (
+            "volume_flow",
+            "m3/h",
+            None,
+            "m³/h",
+            "'m³/h' is no UCUM code, 'm3/h' is probably meant. Add `sent_unit: m3/h`",
+        ),
+        ("temperature", "Cel", None, "°C", "'Cel' is probably meant"),
+        ("temperature", "Cel", None, "K", "1 K is 1 - 273.15 Cel"),
+        ("mass_flow", "t/h", None, "m³/t", "'m³/t' is no UCUM unit of mass_flow"),
+        ("power", "kW", None, "kW.h", "'kW.h' is no UCUM unit of power"),
+    ],
+)
+def test_units_that_contradict_each_other_are_told_with_what_is_meant(quantity, unit, sent_unit, announced, words):
+    assert words in str(unit_trouble(quantity, unit, sent_unit, announced))

@@ -16,9 +16,11 @@ from sidestream_contracts.errors import DomainError, TransientError
 from sidestream_contracts.topics import DeviceAddress
 from sidestream_ingest import replay as replaying
 from sidestream_ingest.check import check_frame
+from sidestream_ingest.desk import Desk
 from sidestream_ingest.replay import replay
+from sidestream_ingest.subscriber import Arrival
 from sidestream_store import audit
-from sidestream_store.catalogue import device_number, load_catalogue
+from sidestream_store.catalogue import device_number, load_catalogue, save_status
 from sidestream_store.delivery import apply_frames
 from sidestream_store.hub_apply import apply_hub
 from sidestream_store.partitions import Partitions
@@ -195,9 +197,9 @@ def test_a_clone_that_took_the_key_first_is_not_overwritten(lab):
 
 
 def test_a_frame_that_the_database_refuses_does_not_stop_the_next(lab):
-    poison = lab.checked(readings_body(("flow", NOW_US, 1.0)), 1)
-    part = readings_body(("flow", NOW_US, 1.0)).replace(b'"clock"', b'"x":"\\u0000","clock"')
-    insert_quarantine(lab.sql, [poison.message.quarantined("database_refused", "A sentence.", 1, part=part)])
+    lab.sql.execute("ALTER TABLE sidestream.reading_recorded ADD CHECK (value < 5)")
+    poison = lab.checked(readings_body(("flow", NOW_US, 9.0), clock="recorded"), 1)
+    insert_quarantine(lab.sql, [poison.message.quarantined("database_refused", "A sentence.", 1)])
     lab.arrive(readings_body(("new", NOW_US, 2.0)), 2)
     lab.apply(2)
     assert [(o.state, o.readings) for o in lab.replay()] == [("open", 0), ("replayed", 1)]
@@ -311,3 +313,62 @@ def test_any_mix_of_frames_mends_and_replays_ends_as_if_the_hub_had_been_right_f
     lab.replay()
     lab.replay()
     assert lab.dump() == expected
+
+
+def announced(lab, unit: str, sensor: str = "flow") -> None:
+    """A status message of the gateway, saved as ingest does."""
+    body = {
+        "state": "online",
+        "epoch": "e",
+        "at": NOW.isoformat(),
+        "sensors": [{"id": sensor, "driver": "m", "unit": unit}],
+    }
+    save_status(lab.sql, device_number(lab.sql, "a", "gw"), body, NOW)
+
+
+def mapped(sent_unit: str):
+    """The test hub in which `flow` (m3/h) is sent in another unit."""
+    sensors = [{**s, "sent_unit": sent_unit} if s["id"] == "flow" else s for s in TEST_HUB["sensors"]]
+    return test_hub(sensors=sensors)
+
+
+def test_readings_in_a_unit_that_hub_yaml_does_not_declare_wait_until_it_is_mapped(lab):
+    announced(lab, "L/s")
+    lab.arrive(readings_body(("flow", NOW_US, 10.0), ("flow", NOW_US + 1, None), ("tin", NOW_US, 60.0)), 1)
+    assert lab.values() == [60.0]
+    ((detail,),) = lab.rows("SELECT detail FROM sidestream.quarantine WHERE reason = 'wrong_unit'")
+    assert "announces 'L/s', and hub.yaml declares 'm3/h'; 1 L/s is 3.6 m3/h" in detail
+    assert [o.state for o in lab.replay()] == ["open"]
+    apply_hub(lab.dsn, mapped("L/s"), lab.folder)
+    assert [o.readings for o in lab.replay()] == [2]
+    lab.arrive(readings_body(("flow", NOW_US + 2, 20.0)), 2)
+    flow = "SELECT value FROM sidestream_v.reading WHERE sensor = 'flow' ORDER BY time"
+    assert lab.rows(flow) == [(36.0,), (None,), (72.0,)]
+    assert lab.rows(
+        "SELECT unit, sent_unit, sent_factor, converted, announced_unit FROM sidestream_v.sensor_unit WHERE sensor = 'flow'"
+    ) == [("m3/h", "L/s", 3.6, True, "L/s")]  # fmt: skip
+
+
+def test_what_came_in_the_old_unit_is_converted_from_it_even_if_the_edge_was_corrected_since(lab):
+    announced(lab, "L/s")
+    lab.arrive(readings_body(("flow", NOW_US, 10.0)), 1)
+    announced(lab, "m3/h")
+    (still,) = lab.replay()
+    assert (still.state, lab.values()) == ("open", [])
+    assert "announces 'L/s'" in still.outcome
+    lab.arrive(readings_body(("flow", NOW_US + 1, 40.0)), 2)
+    apply_hub(lab.dsn, mapped("L/s"), lab.folder)
+    lab.replay()
+    assert lab.values() == [36.0, 40.0]
+
+
+def test_a_worker_takes_an_announcement_to_heart_before_the_frames_that_came_with_it(lab):
+    payload = readings_body(("flow", NOW_US, 10.0))
+    status = b'{"v":1,"state":"online","epoch":"e","at":"2026-11-22T12:00:00Z","sensors":[{"id":"flow","driver":"m","unit":"L/s"}]}'
+    frame = Arrival(1, 1, 1, GATEWAY.topic("readings"), payload, tuple(key_of(payload).properties()), NOW)
+    told = Arrival(1, 2, 1, GATEWAY.topic("status"), status, (), NOW)
+    desk = Desk()
+    batch = desk.sort(lab.sql, [frame, told])
+    assert [q.reason for f in batch.frames for q in f.quarantine] == ["wrong_unit"]
+    desk.save_statuses(lab.sql, batch)
+    assert [q.reason for f in Desk().sort(lab.sql, [frame]).frames for q in f.quarantine] == ["wrong_unit"]

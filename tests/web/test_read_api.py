@@ -288,9 +288,10 @@ def test_the_description_names_every_address_and_unit_and_loads_nothing_from_els
     written = [method for methods in description["paths"].values() for name, method in methods.items() if name != "get"]
     assert all(method["tags"] == ["operators"] and method["security"] for method in written)
     for path, methods in description["paths"].items():
-        assert methods["get"]["summary"], path
-        assert methods["get"]["description"], path
-        assert all(parameter.get("description") for parameter in methods["get"].get("parameters", [])), path
+        for method in methods.values():
+            assert method["summary"], path
+            assert method["description"], path
+            assert all(parameter.get("description") for parameter in method.get("parameters", [])), path
     for page in ("/", "/docs"):
         answer = httpx.get(web.url + page)
         assert answer.headers["content-security-policy"].startswith("default-src 'self'")

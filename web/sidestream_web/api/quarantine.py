@@ -115,7 +115,9 @@ async def entries(
 
 
 @router.get("/actions", summary="What was done about entries, by whom")
-async def actions(pool: ThePool, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Actions:
+async def actions(
+    pool: ThePool, limit: Annotated[int, Query(ge=1, le=1000, description="most steps in one answer")] = 100
+) -> Actions:
     """Every mend, replay and discard, newest first."""
     return Actions(await read.actions(pool, limit))
 

@@ -46,11 +46,14 @@ function answer({ description, content = {} }) {
     ...(body.schema ? fields(body.schema) : [])];
 }
 
-function address([path, { get }]) {
-  return el("article", {}, el("h3", {}, "GET ", path.includes("{") ? path : el("a", { href: path }, path)), el("p", {}, el("b", {}, get.summary)),
-    el("p", {}, marked(get.description)),
-    get.parameters?.length ? el("dl", { "aria-label": t("docs.parameters") }, get.parameters.flatMap(parameter)) : null,
-    answer(get.responses["200"]));
+function address(path, method, { summary, description, parameters, requestBody, responses }) {
+  const link = method === "get" && !path.includes("{");
+  const asked = requestBody?.content["application/json"]?.schema;
+  return el("article", {}, el("h3", {}, `${method.toUpperCase()} `, link ? el("a", { href: path }, path) : path), el("p", {}, el("b", {}, summary)),
+    el("p", {}, marked(description)),
+    parameters?.length ? el("dl", { "aria-label": t("docs.parameters") }, parameters.flatMap(parameter)) : null,
+    ...(asked ? fields(asked) : []),
+    answer(responses["200"]));
 }
 
 await loadText();
@@ -58,4 +61,5 @@ fillTexts();
 const reference = await (await fetch("/openapi.json")).json();
 schemas = reference.components.schemas;
 byId("about").append(...marked(reference.info.description));
-byId("addresses").append(...Object.entries(reference.paths).map(address));
+byId("addresses").append(...Object.entries(reference.paths)
+  .flatMap(([path, methods]) => Object.entries(methods).map(([method, what]) => address(path, method, what))));

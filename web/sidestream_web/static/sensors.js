@@ -71,8 +71,8 @@ export function renderDevices() {
 }
 
 export function renderQuarantine() {
-  const rows = state.sections.quarantine ?? [];
-  const open = rows.filter((row) => row.state === "open").reduce((sum, row) => sum + row.messages, 0);
+  const rows = (state.sections.quarantine ?? []).filter((row) => row.state === "open");
+  const open = rows.reduce((sum, row) => sum + row.messages, 0);
   byId("quarantine-count").textContent = open ? t("quarantine.count", { n: decimal(open, 0) }) : t("quarantine.none");
   keyed(byId("quarantine-list"), rows, (row) => `${row.device} ${row.reason} ${row.state}`, (row) => el("li", {},
     el("div", { class: "what" }, el("b", {}, word("quarantine", row.reason)), el("small", {}, el("code", {}, row.device || t("unknown")))),
