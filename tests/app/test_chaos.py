@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,26 +106,78 @@ def test_a_fault_that_can_not_be_done_here_is_told_and_fails_nothing():
     assert "skipped: no tmpfs" in as_text(skipped)
 
 
+def chaos_command(home: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "sidestream_app", "chaos", "--dir", str(home), "--no-flows", "--json", *options]
+
+
 def chaos(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sidestream_app", "chaos", "--dir", str(home), "--no-flows", "--json", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    return subprocess.run(chaos_command(home, *options), capture_output=True, text=True, timeout=150, check=False)
 
 
 @pytest.mark.server
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_a_short_run_loses_and_doubles_nothing_and_a_lost_or_doubled_row_is_found(tmp_path):
-    done = chaos(tmp_path / "chaos", "--for", "14s", "--seed", "11", "--faults", "1,2,3,22,24,26,28")
+def test_a_short_run_loses_and_doubles_nothing_and_leaves_no_process(tmp_path):
+    done = chaos(tmp_path / "chaos", "--for", "10s", "--seed", "11", "--faults", "1,2,3,22,24,26,28")
     assert done.stdout, done.stderr
     found = json.loads(done.stdout)
     assert not [line for line in found["complaints"] if "memory" not in line], done.stderr
     assert (found["lost"], found["doubled"]) == (0, 0)
-    assert found["sent"] > 5_000
+    assert found["sent"] > 500 * 10
     assert {fault["number"] for fault in found["faults"]} == {1, 2, 3, 22, 24, 26, 28}
     assert found["quarantine_reasons"]["key_reused"] >= 1
     assert found["quarantine_reasons"]["database_refused"] == 1
     left = [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or ())]
     assert not left
+
+
+@pytest.mark.server
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_one_row_taken_away_and_one_put_in_twice_behind_its_back_fail_the_run(tmp_path):
+    process = subprocess.Popen(
+        chaos_command(tmp_path / "chaos", "--for", "5s", "--seed", "5", "--faults", "23"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        with psycopg.connect(dsn_of(process), autocommit=True) as database:
+            wait_for(lambda: database.execute("SELECT count(*) > 10 FROM sidestream.scan").fetchone() == (True,))
+            first = database.execute("SELECT min(ctid) FROM sidestream.scan").fetchone()
+            database.execute(
+                "INSERT INTO sidestream.scan SELECT * FROM sidestream.scan WHERE ctid <> %s LIMIT 1", first
+            )
+            database.execute("DELETE FROM sidestream.scan WHERE ctid = %s", first)
+        out, progress = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert (process.returncode, bool(out)) == (1, True), progress
+    found = json.loads(out)
+    assert (found["lost"], found["doubled"]) == (1, 1)
+    assert "--seed 5" in found["rerun"]
+
+
+def dsn_of(run: subprocess.Popen[str]) -> str:
+    """The database of a run, as its ingest worker is told."""
+    found: list[str] = []
+
+    def told() -> bool:
+        for child in psutil.Process(run.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if child.cmdline()[-2:] == ["ingest", "run"]:
+                    found.append(child.environ()["SIDESTREAM_DSN"])
+        return bool(found)
+
+    wait_for(told)
+    return found[0]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
 
 
 def test_unknown_fault_numbers_are_a_sentence(tmp_path):

@@ -16,7 +16,7 @@ from sidestream_app.embedded.ports import free_port
 from sidestream_app.embedded.postgres import EmbeddedPostgres
 from sidestream_app.supervise import ProcessSpec, Supervisor
 
-_POSTGRES_SETTINGS = {"max_wal_size": "96MB", "min_wal_size": "32MB", "shared_buffers": "32MB"}
+_POSTGRES_SETTINGS = {"max_wal_size": "96MB", "min_wal_size": "32MB", "shared_buffers": "16MB"}
 """The whole database must fit its small disk, and its memory show what grows."""
 _DISK_MB = 512
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from statistics import median
 
 _SAMPLES = 3
 _APART_S = 0.4
+_STEADY_EVERY_S, _STEADY_LOOKS, _STEADY_SHARE = 1.0, 4, 0.01
+"""Steady is what grew by less than a hundredth in four seconds."""
 Reading = Mapping[str, float]
 
 
@@ -21,8 +24,14 @@ class Memory:
     at_end: dict[str, float] = field(default_factory=dict)
     peak_mb: float = 0.0
 
-    def begin(self) -> None:
-        """The load runs and everything is warm."""
+    def begin(self, within_s: float, stop: threading.Event) -> None:
+        """The load runs: waits until all together grow no more (or `within_s` is over), and that is the start."""
+        deadline_s = time.monotonic() + within_s
+        totals = [sum(self.measure().values())]
+        while time.monotonic() < deadline_s and not stop.wait(_STEADY_EVERY_S):
+            totals.append(sum(self.measure().values()))
+            if len(totals) > _STEADY_LOOKS and totals[-1] < totals[-1 - _STEADY_LOOKS] * (1 + _STEADY_SHARE):
+                break
         self.at_start = self._settled()
 
     def look(self) -> None:

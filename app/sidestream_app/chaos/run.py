@@ -23,8 +23,7 @@ from sidestream_app.chaos.rig import Rig
 from sidestream_app.chaos.tally import drain, tally, thaw
 from sidestream_contracts.errors import ConfigurationError, SidestreamError
 
-_WARM_UP_S = 8.0
-_QUICK_WARM_UP_S = 4.0
+_LONGEST_WARM_UP_S, _LONGEST_QUICK_WARM_UP_S = 25.0, 10.0
 _LOOK_EVERY_S = 2.0
 _DRAIN_S = 75.0
 
@@ -71,17 +70,17 @@ def run(options: Options) -> Outcome | None:
 
 
 def _under_fire(rig: Rig, options: Options) -> Outcome | None:
-    began_s = time.monotonic()
-    warm_up_s = _QUICK_WARM_UP_S if options.quick else _WARM_UP_S
-    tracks = {number: FAULTS[number].track for number in options.faults}
-    steps = schedule.plan(tracks, from_s=warm_up_s, to_s=options.seconds, seed=options.seed)
+    loaded_from_s = time.monotonic()
     memory = Memory(rig.memory_mb)
-    rig.say("chaos", f"load runs; {len(steps)} faults in {options.seconds:.0f} s, seed {options.seed}")
-    rig.stop.wait(warm_up_s - 1.5)
-    memory.begin()
+    rig.say("chaos", "load runs; waiting until memory is steady")
+    memory.begin(_LONGEST_QUICK_WARM_UP_S if options.quick else _LONGEST_WARM_UP_S, rig.stop)
+    began_s = time.monotonic()
+    tracks = {number: FAULTS[number].track for number in options.faults}
+    steps = schedule.plan(tracks, from_s=0, to_s=options.seconds, seed=options.seed)
+    rig.say("chaos", f"{len(steps)} faults in {options.seconds:.0f} s, seed {options.seed}")
     strikes = _strike_all(rig, steps, options.seed, began_s, memory)
     rig.stop.wait(max(0.0, began_s + options.seconds - time.monotonic()))
-    loaded_s = time.monotonic() - began_s
+    loaded_s = time.monotonic() - loaded_from_s
     rig.say("chaos", "time is over: mending everything and letting it drain")
     rig.mend()
     drained_s = drain(rig, _DRAIN_S)
