@@ -75,3 +75,14 @@ def create_database(admin_dsn: str, name: str) -> None:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if not found:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def drop_database(admin_dsn: str, name: str) -> None:
+    """The database `name` is gone afterwards, whoever is connected to it."""
+    with psycopg.connect(admin_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def on_database(dsn: str, name: str) -> str:
+    """The same server and login, for the database `name`."""
+    return psycopg.conninfo.make_conninfo(dsn, dbname=name)

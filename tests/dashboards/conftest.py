@@ -44,6 +44,12 @@ INSERT INTO sidestream.twin_value
 SELECT 'node', n.id, 'stock_mass', time, 60, COALESCE(n.max_kg, 9000) * 0.6, 20, 40,
     CASE WHEN extract(minute FROM time) < 30 THEN 'measured' ELSE 'estimated' END, 1, 2, '[]', '["meter_gap"]', now()
 FROM sidestream.node n, step WHERE n.kind IN ('stock', 'store');
+INSERT INTO sidestream.twin_sum (subject, quantity, bucket, total, variance_random, sd_systematic, seen_s, origin_rank, valued_s)
+SELECT subject, quantity, date_bin('15 min', time, timestamptz 'epoch'), sum(value * 60), 1e6, 1e6, 900, 2, count(*) * 60
+FROM sidestream.twin_value WHERE subject_kind = 'stream' GROUP BY 1, 2, 3;
+INSERT INTO sidestream.twin_sum_1h
+SELECT subject, quantity, date_bin('1 hour', bucket, timestamptz 'epoch'), sum(total), 1e6, 1e6, 3600, 2, sum(valued_s)
+FROM sidestream.twin_sum GROUP BY 1, 2, 3;
 INSERT INTO sidestream.twin_latest
 SELECT DISTINCT ON (subject_kind, subject, quantity) subject_kind, subject, quantity, time, step_s, value, sd_random,
     sd_systematic, origin, completeness, inputs, flags, computed_at

@@ -40,20 +40,40 @@ WHERE d.device IN ($device)
 ORDER BY 2 DESC, 1
 """
 
-READINGS_SQL: Final = """
-WITH counted AS (
-    SELECT date_bin(GREATEST($__interval_ms * interval '1 ms', interval '1 minute'), r.bucket, timestamptz 'epoch') AS time,
-        s.device, sum(r.n + r.bad) AS readings
-    FROM sidestream_v.rollup_1m r
-    JOIN sidestream_v.sensor s ON s.sensor_id = r.sensor_id
-    WHERE s.device IN ($device) AND $__timeFilter(r.bucket) AND r.bucket < date_trunc('minute', now())
+_READINGS: Final = """
+    SELECT s.device, date_bin(GREATEST($__interval_ms * interval '1 ms', interval '{width}'), r.bucket, timestamptz 'epoch') AS time,
+        sum(r.n + r.bad) AS readings, GREATEST($__interval_ms / 60000.0, {minutes}) AS minutes
+    FROM sending s
+    JOIN sidestream_v.rollup_{level} r ON r.sensor_id = s.sensor_id
+    WHERE (SELECT level FROM level) = '{level}' AND $__timeFilter(r.bucket)
+        AND r.bucket + interval '{width}' <= date_trunc('minute', now())
     GROUP BY 1, 2
-)
-SELECT c.time, d.name AS metric, c.readings / GREATEST($__interval_ms / 60000.0, 1) AS value
+"""
+_LEVEL: Final = """
+WITH level AS (
+    SELECT CASE WHEN minutes <= 100000 THEN '1m' WHEN minutes / 60 <= 100000 THEN '1h' ELSE '1d' END AS level
+    FROM (
+        SELECT count(*) * extract(epoch FROM $__timeTo()::timestamptz - $__timeFrom()::timestamptz) / 60 AS minutes
+        FROM sidestream_v.sensor
+    ) rows
+),
+sending AS MATERIALIZED (SELECT sensor_id, device FROM sidestream_v.sensor WHERE device IN ($device)),
+named AS MATERIALIZED (SELECT device, name FROM sidestream_v.device),
+counted AS ("""
+READINGS_SQL: Final = (
+    _LEVEL
+    + _READINGS.format(level="1m", width="1 minute", minutes=1)
+    + "    UNION ALL"
+    + _READINGS.format(level="1h", width="1 hour", minutes=60)
+    + "    UNION ALL"
+    + _READINGS.format(level="1d", width="1 day", minutes=1440)
+    + """)
+SELECT c.time, n.name AS metric, c.readings / c.minutes AS value
 FROM counted c
-JOIN sidestream_v.device d ON d.device = c.device
+JOIN named n ON n.device = c.device
 ORDER BY 1, 2
 """
+)
 
 DEVICES: Final = Panel(
     kind="table",
@@ -112,7 +132,8 @@ OUTBOX: Final = Panel(
 READINGS: Final = Panel(
     kind="timeseries",
     title="Readings per minute",
-    description="Readings of each device by the minute in which they were measured (usable and bad), whole minutes only; an "
+    description="Readings of each device by the minute in which they were measured (usable and bad); over long times the mean of whole "
+    "hours or days; an "
     "exact count. Scans are not in it.",
     sql=READINGS_SQL,
     width=8,

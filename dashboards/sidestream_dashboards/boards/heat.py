@@ -7,7 +7,7 @@ from typing import Final
 from sidestream_dashboards import look
 from sidestream_dashboards.boards.heat_energy import BY_DAY, BY_HOUR, CUMULATED, TABLE
 from sidestream_dashboards.model import Dashboard, Panel, Row, Variable
-from sidestream_dashboards.parts import GRID, TRUSTED, banner
+from sidestream_dashboards.parts import banner, flows
 from sidestream_dashboards.source import HEAT
 
 STREAM_CHOICE_SQL: Final = """
@@ -19,43 +19,51 @@ WHERE EXISTS (
 ORDER BY s.name
 """
 
-ALL_SQL: Final = """
-SELECT date_bin(GREATEST($__interval_ms * interval '1 ms', interval '1 minute'), t.time, timestamptz 'epoch') AS time,
-    s.name || CASE WHEN s.state = 'live' THEN '' ELSE ' (' || s.state || ', not running)' END AS metric,
-    avg(t.value) / 1000 AS value
-FROM sidestream_v.twin_value t
-JOIN sidestream_v.stream s ON s.id = t.subject
-WHERE t.subject_kind = 'stream' AND t.quantity = 'heat_flow' AND t.subject IN ($stream) AND $__timeFilter(t.time)
-    AND t.value IS NOT NULL
-GROUP BY 1, 2
+ALL_SQL: Final = f"""
+WITH {flows("heat_flow")},
+point AS (
+    SELECT date_bin(w.width, f.time, timestamptz 'epoch') AS time, f.subject, sum(f.total) / sum(f.valued_s) / 1000 AS value
+    FROM flow f
+    CROSS JOIN width w
+    GROUP BY 1, 2
+),
+named AS MATERIALIZED (
+    SELECT id, name || CASE WHEN state = 'live' THEN '' ELSE ' (' || state || ', not running)' END AS name
+    FROM sidestream_v.stream
+)
+SELECT p.time, n.name AS metric, p.value
+FROM point p
+JOIN named n ON n.id = p.subject
 ORDER BY 1, 2
-"""
+"""  # noqa: S608  pieces of our own
 
-_POWER_SQL: Final = """
-WITH {grid},
-flow AS (
-    SELECT date_bin(w.width, t.time, timestamptz 'epoch') AS bucket,
-        avg(t.value) FILTER (WHERE t.quantity = 'heat_flow') / 1000 AS kw,
-        sqrt(
-            sum(t.sd_random ^ 2) FILTER (WHERE t.quantity = 'heat_flow')
-                / NULLIF(count(*) FILTER (WHERE t.quantity = 'heat_flow'), 0) ^ 2
-            + avg(t.sd_systematic) FILTER (WHERE t.quantity = 'heat_flow') ^ 2
-        ) / 1000 AS sd_kw,
-        bool_and(t.origin IN {trusted}) FILTER (WHERE t.quantity = 'heat_flow') AS trusted,
-        avg(t.value) FILTER (WHERE t.quantity = 'register_heat_flow') / 1000 AS register_kw
-    FROM sidestream_v.twin_value t CROSS JOIN width w
-    WHERE t.subject_kind = 'stream' AND t.quantity IN ('heat_flow', 'register_heat_flow') AND t.subject IN ($stream)
-        AND $__timeFilter(t.time) AND t.value IS NOT NULL
+POWER_SQL: Final = f"""
+WITH {flows("heat_flow", "register_heat_flow")},
+grid AS (
+    SELECT generate_series(
+        date_bin(width, $__timeFrom()::timestamptz, timestamptz 'epoch'), $__timeTo()::timestamptz, width
+    ) AS bucket FROM width
+),
+point AS (
+    SELECT date_bin(w.width, f.time, timestamptz 'epoch') AS bucket,
+        sum(f.total) FILTER (WHERE f.quantity = 'heat_flow') AS total,
+        sum(f.valued_s) FILTER (WHERE f.quantity = 'heat_flow') AS valued_s,
+        sqrt(sum(f.variance) FILTER (WHERE f.quantity = 'heat_flow')
+            + sum(f.systematic) FILTER (WHERE f.quantity = 'heat_flow') ^ 2) AS sd,
+        bool_and(f.trusted) FILTER (WHERE f.quantity = 'heat_flow') AS trusted,
+        sum(f.total) FILTER (WHERE f.quantity = 'register_heat_flow')
+            / sum(f.valued_s) FILTER (WHERE f.quantity = 'register_heat_flow') / 1000 AS register_kw
+    FROM flow f CROSS JOIN width w
     GROUP BY 1
 )
-SELECT g.bucket AS time, f.kw - 2 * f.sd_kw AS low_kw, f.kw + 2 * f.sd_kw AS high_kw,
-    CASE WHEN f.trusted THEN f.kw END AS measured_kw, CASE WHEN NOT f.trusted THEN f.kw END AS estimated_kw,
-    f.register_kw
+SELECT g.bucket AS time, (p.total - 2 * p.sd) / p.valued_s / 1000 AS low_kw, (p.total + 2 * p.sd) / p.valued_s / 1000 AS high_kw,
+    CASE WHEN p.trusted THEN p.total / p.valued_s / 1000 END AS measured_kw,
+    CASE WHEN NOT p.trusted THEN p.total / p.valued_s / 1000 END AS estimated_kw,
+    p.register_kw
 FROM grid g
-LEFT JOIN flow f USING (bucket)
+LEFT JOIN point p USING (bucket)
 ORDER BY g.bucket
-"""
-POWER_SQL: Final = _POWER_SQL.format(grid=GRID, trusted=TRUSTED)
+"""  # noqa: S608  pieces of our own
 
 _TEMPERATURE: Final = """
 SELECT r.bucket AS time,

@@ -10,47 +10,54 @@ from typing import Final
 
 from sidestream_dashboards import look
 from sidestream_dashboards.model import Panel
-from sidestream_dashboards.parts import TRUSTED
+from sidestream_dashboards.parts import flows
 
 _PER_PERIOD: Final = """
-WITH step AS (
-    SELECT date_trunc('{period}', t.time, h.timezone) AS time, t.value * t.step_s / 3.6e9 AS mwh,
-        t.sd_random * t.step_s / 3.6e9 AS random_mwh, t.sd_systematic * t.step_s / 3.6e9 AS systematic_mwh,
-        t.origin IN {trusted} AS trusted
-    FROM sidestream_v.twin_value t CROSS JOIN sidestream_v.hub h
-    WHERE t.subject_kind = 'stream' AND t.quantity = 'heat_flow' AND t.subject IN ($stream) AND t.value IS NOT NULL
-        AND t.time >= date_trunc('{period}', $__timeFrom()::timestamptz, h.timezone) AND t.time <= $__timeTo()
-),
+WITH {flows},
 total AS (
-    SELECT time, sum(mwh) AS mwh, 2 * sqrt(sum(random_mwh ^ 2) + sum(systematic_mwh) ^ 2) AS two_sd_mwh,
-        COALESCE(sum(mwh) FILTER (WHERE trusted), 0) AS measured_mwh,
-        COALESCE(sum(mwh) FILTER (WHERE NOT trusted), 0) AS estimated_mwh
-    FROM step
-    GROUP BY time
+    SELECT date_trunc('{period}', f.time, h.timezone) AS time, sum(f.total) / 3.6e9 AS mwh,
+        2 * sqrt(sum(f.variance) + sum(f.systematic) ^ 2) / 3.6e9 AS two_sd_mwh,
+        COALESCE(sum(f.total) FILTER (WHERE f.trusted), 0) / 3.6e9 AS measured_mwh,
+        COALESCE(sum(f.total) FILTER (WHERE NOT f.trusted), 0) / 3.6e9 AS estimated_mwh
+    FROM flow f CROSS JOIN sidestream_v.hub h
+    GROUP BY 1
 )
 SELECT time, measured_mwh, estimated_mwh, mwh - two_sd_mwh AS low_mwh, mwh + two_sd_mwh AS high_mwh
 FROM total
 ORDER BY time
 """
-BY_HOUR_SQL: Final = _PER_PERIOD.format(period="hour", trusted=TRUSTED)
-BY_DAY_SQL: Final = _PER_PERIOD.format(period="day", trusted=TRUSTED)
+
+
+def _since(period: str) -> str:
+    """The flows since the start of the period that the chosen time begins in, so that its first bar is whole."""
+    start = f"date_trunc('{period}', $__timeFrom()::timestamptz, (SELECT timezone FROM sidestream_v.hub))"  # noqa: S608
+    text = flows("heat_flow")
+    for column in ("time", "bucket"):
+        text = text.replace(f"$__timeFilter({column})", f"{column} >= {start} AND {column} <= $__timeTo()")
+    return text
+
+
+BY_HOUR_SQL: Final = _PER_PERIOD.format(period="hour", flows=_since("hour"))
+BY_DAY_SQL: Final = _PER_PERIOD.format(period="day", flows=_since("day"))
 
 _PAIRED: Final = """
+{flows},
 paired AS (
-    SELECT t.subject, t.time, t.value * t.step_s / 3.6e9 AS mwh, t.sd_random * t.step_s / 3.6e9 AS random_mwh,
-        t.sd_systematic * t.step_s / 3.6e9 AS systematic_mwh, r.value * r.step_s / 3.6e9 AS register_mwh
-    FROM sidestream_v.twin_value t
-    LEFT JOIN sidestream_v.twin_value r ON r.subject_kind = t.subject_kind AND r.subject = t.subject AND r.time = t.time
-        AND r.quantity = 'register_heat_flow'
-    WHERE t.subject_kind = 'stream' AND t.quantity = 'heat_flow' AND t.subject IN ($stream) AND $__timeFilter(t.time)
-        AND t.value IS NOT NULL
-)"""
+    SELECT subject, time, sum(total) FILTER (WHERE quantity = 'heat_flow') / 3.6e9 AS mwh,
+        sum(variance) FILTER (WHERE quantity = 'heat_flow') / 3.6e9 ^ 2 AS variance,
+        sum(systematic) FILTER (WHERE quantity = 'heat_flow') / 3.6e9 AS systematic_mwh,
+        sum(total) FILTER (WHERE quantity = 'register_heat_flow') / 3.6e9 AS register_mwh,
+        min(valued_s) = max(valued_s) AND count(*) = 2 AS same
+    FROM flow
+    GROUP BY subject, time
+)
+""".strip().format(flows=flows("heat_flow", "register_heat_flow").strip())
 
-_TABLE_SQL: Final = """
-WITH {paired},
+TABLE_SQL: Final = f"""
+WITH {_PAIRED},
 total AS (
-    SELECT subject, sum(mwh) AS mwh, 2 * sqrt(sum(random_mwh ^ 2) + sum(systematic_mwh) ^ 2) AS two_sd_mwh,
-        sum(register_mwh) AS register_mwh, sum(mwh) FILTER (WHERE register_mwh IS NOT NULL) AS same_steps_mwh
+    SELECT subject, sum(mwh) AS mwh, 2 * sqrt(sum(variance) + sum(systematic_mwh) ^ 2) AS two_sd_mwh,
+        sum(register_mwh) FILTER (WHERE same) AS register_mwh, sum(mwh) FILTER (WHERE same) AS same_steps_mwh
     FROM paired
     GROUP BY subject
 )
@@ -59,17 +66,15 @@ SELECT s.name AS stream, t.mwh, t.two_sd_mwh, t.register_mwh, t.same_steps_mwh,
 FROM total t
 JOIN sidestream_v.stream s ON s.id = t.subject
 ORDER BY t.mwh DESC
-"""
-TABLE_SQL: Final = _TABLE_SQL.format(paired=_PAIRED)
+"""  # noqa: S608  pieces of our own
 
-_CUMULATED_SQL: Final = """
-WITH {paired},
+CUMULATED_SQL: Final = f"""
+WITH {_PAIRED},
 point AS (
-    SELECT date_bin(GREATEST($__interval_ms * interval '1 ms', interval '1 minute'), time, timestamptz 'epoch') AS time,
-        sum(mwh) AS mwh, sum(random_mwh ^ 2) AS variance, sum(systematic_mwh) AS systematic_mwh,
-        sum(register_mwh) AS register_mwh
-    FROM paired
-    WHERE register_mwh IS NOT NULL
+    SELECT date_bin(w.width, time, timestamptz 'epoch') AS time, sum(mwh) AS mwh, sum(variance) AS variance,
+        sum(systematic_mwh) AS systematic_mwh, sum(register_mwh) AS register_mwh
+    FROM paired CROSS JOIN width w
+    WHERE same
     GROUP BY 1
 ),
 summed AS (
@@ -81,8 +86,7 @@ summed AS (
 SELECT time, mwh - 2 * sd_mwh AS low_mwh, mwh + 2 * sd_mwh AS high_mwh, mwh AS twin_mwh, register_mwh
 FROM summed
 ORDER BY time
-"""
-CUMULATED_SQL: Final = _CUMULATED_SQL.format(paired=_PAIRED)
+"""  # noqa: S608  pieces of our own
 
 
 def _per_period(name: str, sql: str, width: int) -> Panel:

@@ -7,7 +7,7 @@ from typing import Final
 from sidestream_dashboards import look
 from sidestream_dashboards.boards import attention
 from sidestream_dashboards.model import Dashboard, Panel, Step
-from sidestream_dashboards.parts import LIVE, banner
+from sidestream_dashboards.parts import LIVE, banner, flows
 from sidestream_dashboards.source import HEAT, OVERVIEW
 
 EXCHANGES_SQL: Final = """
@@ -60,18 +60,23 @@ ORDER BY share_pct
 """
 
 _FLOW_SQL: Final = """
-WITH {live}
-SELECT date_bin(GREATEST($__interval_ms * interval '1 ms', interval '1 minute'), t.time, timestamptz 'epoch') AS time,
-    s.name AS metric, avg(t.value) / {divisor} AS value
-FROM sidestream_v.twin_value t
-JOIN sidestream_v.stream s ON s.id = t.subject
-JOIN live l ON l.stream = t.subject AND t.time >= l.from_at AND t.time < l.to_at
-WHERE t.subject_kind = 'stream' AND t.quantity = '{quantity}' AND $__timeFilter(t.time) AND t.value IS NOT NULL
-GROUP BY 1, 2
+WITH {live},
+{flows},
+point AS (
+    SELECT date_bin(w.width, f.time, timestamptz 'epoch') AS time, f.subject, sum(f.total) / sum(f.valued_s) / {divisor} AS value
+    FROM flow f
+    CROSS JOIN width w
+    JOIN live l ON l.stream = f.subject AND f.time >= l.from_at AND f.time < l.to_at
+    GROUP BY 1, 2
+),
+named AS MATERIALIZED (SELECT id, name FROM sidestream_v.stream)
+SELECT p.time, n.name AS metric, p.value
+FROM point p
+JOIN named n ON n.id = p.subject
 ORDER BY 1, 2
 """
-HEAT_FLOW_SQL: Final = _FLOW_SQL.format(live=LIVE, quantity="heat_flow", divisor="1000")
-MASS_FLOW_SQL: Final = _FLOW_SQL.format(live=LIVE, quantity="mass_flow", divisor="1")
+HEAT_FLOW_SQL: Final = _FLOW_SQL.format(live=LIVE, flows=flows("heat_flow", chosen=False), divisor="1000")
+MASS_FLOW_SQL: Final = _FLOW_SQL.format(live=LIVE, flows=flows("mass_flow", chosen=False), divisor="1")
 
 _EXCHANGES: Final = Panel(
     kind="table",
@@ -155,7 +160,7 @@ def _flow(title: str, sql: str, unit: str, empty: str) -> Panel:
         kind="timeseries",
         title=title,
         description="Mean of the twin's steps over each point's interval, only for the time in which the exchange was "
-        "live. Measured, reconciled or estimated alike: the dashboards for heat and stocks tell them apart and draw the "
+        "live; with many streams or long ranges from the twin's sums per quarter of an hour or hour. Measured, reconciled or estimated alike: the dashboards for heat and stocks tell them apart and draw the "
         "uncertainty band.",
         sql=sql,
         width=12,

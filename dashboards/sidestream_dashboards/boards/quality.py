@@ -33,28 +33,39 @@ SELECT mark, count(*) AS sensors FROM sidestream_v.latest WHERE device IN ($devi
 
 COMPLETENESS_SQL: Final = """
 WITH bounds AS (
-    SELECT $__timeFrom()::timestamptz AS from_at, LEAST($__timeTo()::timestamptz, date_trunc('minute', now())) AS to_at
+    SELECT x.unit, date_trunc(x.unit, $__timeFrom()::timestamptz + x.width - interval '1 us') AS from_at,
+        LEAST($__timeTo()::timestamptz, date_trunc(x.unit, now())) AS to_at
+    FROM (
+        -- minutes, unless they would be too many to add up while somebody waits
+        SELECT CASE WHEN many THEN 'hour' ELSE 'minute' END AS unit,
+            CASE WHEN many THEN interval '1 hour' ELSE interval '1 minute' END AS width
+        FROM (
+            SELECT count(*) * extract(epoch FROM $__timeTo()::timestamptz - $__timeFrom()::timestamptz) / 60 > 60000 AS many
+            FROM sidestream_v.sensor
+        ) rows
+    ) x
 ),
-minute AS (
+counted AS (
     SELECT r.sensor_id, sum(r.n) AS n, sum(r.bad) AS bad
     FROM sidestream_v.rollup_1m r CROSS JOIN bounds b
-    WHERE $__interval_ms < 600000 AND r.bucket >= b.from_at AND r.bucket < b.to_at
+    WHERE (SELECT unit FROM bounds) = 'minute' AND r.bucket >= b.from_at AND r.bucket < b.to_at
     GROUP BY r.sensor_id
     UNION ALL
     SELECT r.sensor_id, sum(r.n), sum(r.bad)
     FROM sidestream_v.rollup_1h r CROSS JOIN bounds b
-    WHERE $__interval_ms >= 600000 AND r.bucket >= b.from_at AND r.bucket < b.to_at
+    WHERE (SELECT unit FROM bounds) = 'hour' AND r.bucket >= b.from_at AND r.bucket < b.to_at
     GROUP BY r.sensor_id
-)
+),
+first AS (SELECT sensor_id, date_trunc('minute', min(COALESCE(first_at, bucket))) AS at FROM sidestream_v.rollup_1d GROUP BY sensor_id)
 SELECT s.id AS sensor, s.name, s.device, s.period_s, x.expected, COALESCE(m.n, 0) AS usable, COALESCE(m.bad, 0) AS bad,
     LEAST(100 * COALESCE(m.n, 0) / x.expected, 100) AS completeness_pct
 FROM sidestream_v.sensor s
 CROSS JOIN bounds b
-CROSS JOIN LATERAL (SELECT min(r.bucket) AS at FROM sidestream_v.rollup_1m r WHERE r.sensor_id = s.sensor_id) first
+JOIN first f ON f.sensor_id = s.sensor_id
 CROSS JOIN LATERAL (
-    SELECT floor(extract(epoch FROM b.to_at - GREATEST(b.from_at, first.at)) / s.period_s) AS expected
+    SELECT floor(extract(epoch FROM b.to_at - GREATEST(b.from_at, f.at)) / s.period_s) AS expected
 ) x
-LEFT JOIN minute m ON m.sensor_id = s.sensor_id
+LEFT JOIN counted m ON m.sensor_id = s.sensor_id
 WHERE s.period_s IS NOT NULL AND s.device IN ($device) AND x.expected > 0
 ORDER BY completeness_pct, s.id
 """
@@ -124,7 +135,8 @@ _COMPLETENESS: Final = Panel(
     kind="table",
     title="Completeness in the chosen time",
     description="Usable readings (quality good or uncertain) against those expected from the sensor's period in hub.yaml, "
-    "since the start of the time range or the sensor's first reading, up to the last whole minute. An exact count; more "
+    "since the start of the time range or the sensor's first reading, up to the last whole minute (with many sensors or long "
+    "times: hour). An exact count; more "
     "readings than expected count as 100 %.",
     sql=COMPLETENESS_SQL,
     width=24,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg import sql
+
 from sidestream_store.connect import Connection
 from sidestream_store.twin.dirty import step_start
 
@@ -174,7 +176,7 @@ def add_up(connection: Connection, computed: Sequence[Computed], step_s: int) ->
         "INSERT INTO sidestream.twin_sum SELECT v.subject, v.quantity, v.bucket,"
         " sum(v.value * v.step_s ORDER BY v.time), sum((v.sd_random * v.step_s) ^ 2 ORDER BY v.time),"
         " sum(v.sd_systematic * v.step_s ORDER BY v.time), sum(v.completeness * v.step_s ORDER BY v.time),"
-        " max(array_position(%(trust)s::text[], v.origin))"
+        " max(array_position(%(trust)s::text[], v.origin)), sum(v.step_s)"
         " FROM (SELECT DISTINCT v.subject, v.quantity, v.time, v.step_s, v.value, v.sd_random, v.sd_systematic,"
         "     v.completeness, v.origin,"
         "     date_bin(make_interval(secs => %(bucket_s)s), v.time, timestamptz 'epoch') AS bucket"
@@ -185,6 +187,33 @@ def add_up(connection: Connection, computed: Sequence[Computed], step_s: int) ->
         " GROUP BY v.subject, v.quantity, v.bucket",
         ranges,
     )
+    connection.execute(_HOURS + _DELETE_HOURS, ranges)
+    connection.execute(_HOURS + _INSERT_HOURS, ranges)
+
+
+_HOURS = """
+WITH hours AS MATERIALIZED (
+    SELECT subject, quantity, unnest(range_agg(tstzrange(
+        date_bin('1 hour', from_at, timestamptz 'epoch'),
+        date_bin('1 hour', to_at - interval '1 us', timestamptz 'epoch') + interval '1 hour'))) AS hours
+    FROM unnest(%(subject)s::text[], %(quantity)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])
+        AS c (subject, quantity, from_at, to_at)
+    GROUP BY subject, quantity
+)
+"""
+_DELETE_HOURS = """
+DELETE FROM sidestream.twin_sum_1h s USING hours c
+WHERE s.subject = c.subject AND s.quantity = c.quantity AND s.bucket >= lower(c.hours) AND s.bucket < upper(c.hours)
+"""
+_INSERT_HOURS = """
+INSERT INTO sidestream.twin_sum_1h
+SELECT s.subject, s.quantity, date_bin('1 hour', s.bucket, timestamptz 'epoch') AS hour, sum(s.total ORDER BY s.bucket),
+    sum(s.variance_random ORDER BY s.bucket), sum(s.sd_systematic ORDER BY s.bucket), sum(s.seen_s ORDER BY s.bucket),
+    max(s.origin_rank), sum(s.valued_s)
+FROM hours c JOIN sidestream.twin_sum s ON s.subject = c.subject AND s.quantity = c.quantity
+    AND s.bucket >= lower(c.hours) AND s.bucket < upper(c.hours)
+GROUP BY s.subject, s.quantity, hour
+"""
 
 
 def refresh_latest(connection: Connection, subjects: Iterable[Subject]) -> None:
@@ -253,11 +282,14 @@ def keep_only(connection: Connection, subjects: Sequence[Subject], now_at: datet
         " NOT IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))",
         columns,
     )
-    connection.execute(
-        "DELETE FROM sidestream.twin_sum WHERE ('stream', subject, quantity)"
-        " NOT IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))",
-        columns,
-    )
+    for table in ("twin_sum", "twin_sum_1h"):
+        connection.execute(
+            sql.SQL(
+                "DELETE FROM sidestream.{} WHERE ('stream', subject, quantity)"
+                " NOT IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))"
+            ).format(sql.Identifier(table)),
+            columns,
+        )
 
 
 def turn_to_version(connection: Connection, version: int) -> bool:
