@@ -94,6 +94,7 @@ correct.command(f"{_HERE}.correct:list_", name="list", help="Every correction, w
 correct.command(f"{_HERE}.correct:show", help="One correction and what rests on its readings.")
 correct.command(f"{_HERE}.correct:withdraw", help="Let a correction count no longer.")
 app.command(correct)
+
 bench = App(name="bench", help="Measure this machine: the same keys each time, progress on stderr.")
 bench.command(f"{_HERE}.bench:query", help="Every dashboard panel's SQL over a month of a large hub.")
 app.command(bench)

@@ -26,7 +26,7 @@ FORMATS: Final = {
 _EXTRACT: Final = re.compile(r"extract\s*\(\s*\w+\s+FROM", re.IGNORECASE)
 _RELATION: Final = re.compile(r"\b(?:FROM|JOIN)\s+(?!LATERAL\b|\()([\w.]+)(\s*\()?", re.IGNORECASE)
 _DISTINCT: Final = re.compile(r"\bIS\s+(?:NOT\s+)?DISTINCT\s+FROM\b", re.IGNORECASE)
-_CTE: Final = re.compile(r"(\w+)\s+AS\s*\(", re.IGNORECASE)
+_CTE: Final = re.compile(r"(\w+)\s+AS\s*(?:MATERIALIZED\s*)?\(", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def fill_minutes(connection: Connection, from_at: datetime, to_at: datetime) -> 
 def fill_coarser(connection: Connection, from_at: datetime, to_at: datetime) -> None:
     """Hours and days are those of the minutes; statistics are right."""
     for level in ("1h", "1d"):
-        bounds = {"from": from_at - timedelta(days=1), "to": to_at + timedelta(days=1)}
+        bounds = {"from": from_at, "to": to_at + timedelta(days=1)}
         connection.execute(_ROLLUP.format(level=level), bounds)
     connection.execute("VACUUM (ANALYZE) sidestream.rollup_1m")
 
@@ -108,7 +108,8 @@ WHERE time >= %(from)s AND time < %(to)s ORDER BY sensor_id, time
 _ROLLUP = """
 INSERT INTO sidestream.rollup_{level} (sensor_id, bucket, n, bad, mean, low, high, first, first_at, last, last_at, known_at)
 SELECT sensor_id, bucket, n, bad, mean, low, high, first, first_at, last, last_at, now()
-FROM sidestream.fresh_{level}(ARRAY(SELECT sensor_id FROM sidestream.sensor ORDER BY 1), %(from)s, %(to)s)
+FROM sidestream.hub h, sidestream.fresh_{level}(ARRAY(SELECT sensor_id FROM sidestream.sensor ORDER BY 1),
+    date_trunc('day', %(from)s::timestamptz, h.timezone), date_trunc('day', %(to)s::timestamptz, h.timezone))
 ORDER BY sensor_id, bucket
 """
 _TWIN_COLUMNS = """
