@@ -54,6 +54,7 @@ def check_hub(hub: HubFile) -> Iterator[Problem]:
         _check_streams,
         _check_quantities,
         _check_roles,
+        _check_people,
         _check_stocks,
         _check_lifecycles,
         _check_lots,
@@ -184,6 +185,17 @@ def _check_place(n: int, sensor: Sensor) -> Iterator[Problem]:
         yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor sits at a node, not a stream")
     elif sensor.role not in ("stock_mass", "scan", "other") and sensor.stream is None:
         yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor measures a stream, not a node")
+
+
+def _check_people(hub: HubFile) -> Iterator[Problem]:
+    people = {device.id for device in hub.devices if device.kind == "manual"}
+    for n, sensor in enumerate(hub.sensors):
+        if sensor.device in people and sensor.period_s is None:
+            yield Problem(
+                ("sensors", n),
+                f"sensors.{n}: people read {sensor.id!r}; say how often with period_s, e.g. 604800 for once a week, "
+                "or each entry would be stale within a minute",
+            )
 
 
 def _check_stocks(hub: HubFile) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ import pytest
 from sidestream_simulators.hubs import example_hub
 
 COMMANDS = [
-    "hub check", "hub apply", "db migrate", "edge check", "edge run", "ingest run", "twin update", "flows run", "web run", "correct void", "correct set", "correct adjust", "correct list", "correct show", "correct withdraw",
+    "hub check", "hub apply", "db migrate", "edge check", "edge run", "ingest run", "twin update", "flows run", "web run", "correct void", "correct set", "correct adjust", "correct list", "correct show", "correct withdraw", "enter",
     "dashboards write", "dashboards check", "schemas write", "where", "simulate", "replay", "demo", "chaos", "chaos fuzz", "status",
 ]  # fmt: skip
 

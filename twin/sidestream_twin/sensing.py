@@ -9,6 +9,7 @@ import numpy as np
 from sidestream_store.twin.hub import HubSensor
 from sidestream_store.twin.readings import FloatArray, Raw
 from sidestream_twin.core.accuracy import Accuracy
+from sidestream_twin.core.quality import Origin
 from sidestream_twin.core.series import Series
 
 REGISTERS = frozenset({"volume_register", "supply_register", "return_register", "energy_register"})
@@ -45,7 +46,8 @@ def period_s(sensor: HubSensor) -> float:
 
 def max_gap_s(sensor: HubSensor) -> float:
     """How far readings may lie apart for the time between them to count as seen."""
-    return max(3 * period_s(sensor), _SHORTEST_GAP_S)
+    # A count tells of its own instant: what happened until the next one, perhaps a week later, nobody saw.
+    return _SHORTEST_GAP_S if sensor.manual else max(3 * period_s(sensor), _SHORTEST_GAP_S)
 
 
 def max_register_gap_s(sensor: HubSensor) -> float:
@@ -66,10 +68,17 @@ def sensed(sensor: HubSensor, raw: Raw | None) -> Sensed:
     value = raw.value[plausible]
     accuracy, _ = accuracy_of(sensor)
     factor = abs(sensor.si_factor)
+    sd_random, sd_systematic = accuracy.sd_random(value), accuracy.sd_systematic(value)
+    if raw.own_sd is not None:
+        # Who counts errs anew each time, and said by how much.
+        own = raw.own_sd[plausible]
+        sd_random = np.where(np.isfinite(own), own, sd_random)
+        sd_systematic = np.where(np.isfinite(own), 0.0, sd_systematic)
     series = Series.of(
         raw.at_s[plausible],
         value * sensor.si_factor + sensor.si_offset,
-        accuracy.sd_random(value) * factor,
-        accuracy.sd_systematic(value) * factor,
+        sd_random * factor,
+        sd_systematic * factor,
+        Origin.MANUAL if sensor.manual else Origin.MEASURED,
     )
     return Sensed(series, np.sort(raw.at_s[~plausible]))

@@ -192,9 +192,14 @@ def _movement(plan: StockPlan, stream: HubStream, flow: Flowed | None, step_s: i
 
 
 def _observed(plan: StockPlan, seen: Sequence[Seen], counted: bool) -> tuple[Observation, ...]:
+    people = {sensor.id for sensor in plan.observers if sensor.manual}
     by_sensor = [
         # A load cell at zero kilograms with a class in % alone would claim to be exact; no scale is finer than a gram.
-        Observation(s.sensor, Uncertain(s.mass_kg, max(s.sd_random, _RESOLUTION_KG), s.sd_systematic))
+        Observation(
+            s.sensor,
+            Uncertain(s.mass_kg, max(s.sd_random, _RESOLUTION_KG), s.sd_systematic),
+            Origin.MANUAL if s.sensor in people else Origin.MEASURED,
+        )
         for s in seen
     ]
     if counted:

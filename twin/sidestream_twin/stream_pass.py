@@ -55,6 +55,7 @@ def update_streams(now: Pass, changed: Sequence[Changed]) -> StreamPass:
     sights = [(s, task) for s in observers for task in _near_tasks(now, (s,), max_gap_s(s), touched)]
     tasks = [task for _, task in figures] + [task for _, task in sights]
     raw = store_readings.load_readings(now.connection, [want for task in tasks for want in task.wanted])
+    raw = store_readings.with_own_sd(now.connection, raw, [s.sensor_id for s in now.plan.hub.sensors if s.manual])
     computed, problems = _compute(now, figures, raw)
     count = save_values(now.connection, computed, now.step_s, now.now_at)
     return StreamPass(tuple(computed), count, _see(now, sights, raw), tuple(problems))

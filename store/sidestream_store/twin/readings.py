@@ -34,10 +34,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Raw:
-    """Readings of one sensor in its own unit, in no order: seconds since 1970 UTC and values."""
+    """Readings of one sensor in its own unit, in no order: seconds since 1970 UTC and values.
+
+    `own_sd`: standard deviation that came with a reading, NaN where none did; None where no reading has one.
+    """
 
     at_s: FloatArray
     value: FloatArray
+    own_sd: FloatArray | None = None
 
 
 def load_readings(connection: Connection, wanted: Iterable[Wanted]) -> Mapping[int, Raw]:
@@ -56,6 +60,29 @@ def load_readings(connection: Connection, wanted: Iterable[Wanted]) -> Mapping[i
         int(sensor): Raw(at_s[first:stop], value[first:stop])
         for sensor, (first, stop) in zip(sensors, pairwise(bounds), strict=True)
     }
+
+
+def with_own_sd(connection: Connection, raw: Mapping[int, Raw], sensors: Iterable[int]) -> Mapping[int, Raw]:
+    """The same readings; those of these sensors with the deviation that whoever entered them gave."""
+    people = [number for number in sensors if number in raw]
+    if not people:
+        return raw
+    rows = connection.execute(
+        "SELECT sensor_id, extract(epoch FROM time)::float8, sd FROM sidestream_v.manual_entry"
+        " WHERE sensor_id = ANY (%s) AND sd IS NOT NULL AND time BETWEEN %s AND %s ORDER BY entry_id",
+        [
+            people,
+            _instant(min(raw[number].at_s.min() for number in people)),
+            _instant(max(raw[number].at_s.max() for number in people)),
+        ],
+    ).fetchall()
+    said = {(number, at_s): sd for number, at_s, sd in rows}
+    found = {}
+    for number in people:
+        at_s, value = raw[number].at_s, raw[number].value
+        own = np.array([said.get((number, at), np.nan) for at in at_s.tolist()])
+        found[number] = Raw(at_s, value, own)
+    return {**raw, **found}
 
 
 def _windows(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
