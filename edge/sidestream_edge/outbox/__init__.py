@@ -6,8 +6,9 @@ from sidestream_edge.outbox.aside import Draft
 from sidestream_edge.outbox.glance import journal_end, journal_epochs, waiting_frames
 from sidestream_edge.outbox.journal import read_journal
 from sidestream_edge.outbox.lock import OutboxLock
+from sidestream_edge.outbox.places import Backlog, Place, Stored
 from sidestream_edge.outbox.room import Refusal
-from sidestream_edge.outbox.store import Backlog, Fullness, Outbox, OutboxCorruptError, Place, Stored
+from sidestream_edge.outbox.store import Fullness, Outbox, OutboxCorruptError
 
 __all__ = [
     "Backlog",

@@ -26,6 +26,7 @@ from sidestream_contracts.messages import Acknowledgement, LaneStatus
 from sidestream_edge.measurement import Mark
 from sidestream_edge.outbox.aside import Draft, MessageChannel, put_marks, put_spool, take_spool
 from sidestream_edge.outbox.ballast import Ballast
+from sidestream_edge.outbox.places import Backlog, Place, Stored
 from sidestream_edge.outbox.room import Disk, Refusal, Room
 from sidestream_edge.outbox.schema import now_text, open_file, upgrade
 
@@ -38,32 +39,6 @@ ROW_BYTES = 200
 
 class OutboxCorruptError(SidestreamError):
     """The outbox file became unreadable while in use; at the next start it is moved aside and named."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """Where a frame stands in its lane: older epochs first, then by seq."""
-
-    epoch_id: int
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A frame in the outbox with its key."""
-
-    place: Place
-    key: FrameKey
-    channel: MessageChannel
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Frames and bytes that wait in one lane."""
-
-    frames: int = 0
-    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
