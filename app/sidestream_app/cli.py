@@ -95,14 +95,11 @@ correct.command(f"{_HERE}.correct:show", help="One correction and what rests on 
 correct.command(f"{_HERE}.correct:withdraw", help="Let a correction count no longer.")
 app.command(correct)
 
-<<<<<<< HEAD
 bench = App(name="bench", help="Measure this machine: the same keys each time, progress on stderr.")
 bench.command(f"{_HERE}.bench:query", help="Every dashboard panel's SQL over a month of a large hub.")
 app.command(bench)
 
-=======
 app.command(f"{_HERE}.enter:enter", help="Enter what a person counted, weighed or read; with its author.")
->>>>>>> f4c6609 (Enter what people count, weigh and read, by the same door as a device)
 app.command(f"{_HERE}.where:where", help="Where a lot or tag is, and where it has been; or `place unknown`.")
 app.command(f"{_HERE}.simulate:simulate", help="Stand in for the hardware of an example hub.")
 app.command(f"{_HERE}.replay:replay", help="Take recorded files through the whole chain.")
