@@ -82,7 +82,12 @@ def entry_lines(entry: Entry, item: Item, actions: Sequence[Action]) -> Iterator
     if entry.sensor:
         yield f"  sensor    {entry.sensor}"
     yield f"  topic     {safe(entry.topic)}"
-    yield f"  came      {entry.count} times, {at(entry.first_at)} to {at(entry.last_at)}"
+    often = (
+        f"once, {at(entry.first_at)}"
+        if entry.count == 1
+        else f"{entry.count} times, {at(entry.first_at)} to {at(entry.last_at)}"
+    )
+    yield f"  came      {often}"
     yield f"  readings  {entry.readings}"
     if item.from_id:
         yield f"  left over from #{item.from_id}, which was replayed"

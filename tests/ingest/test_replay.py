@@ -18,7 +18,8 @@ from sidestream_ingest import replay as replaying
 from sidestream_ingest.check import check_frame
 from sidestream_ingest.desk import Desk
 from sidestream_ingest.replay import replay
-from sidestream_ingest.subscriber import Arrival
+from sidestream_ingest.subscriber import Arrival, BrokerAddress
+from sidestream_ingest.worker import Settings, Worker
 from sidestream_store import audit
 from sidestream_store.catalogue import device_number, load_catalogue, save_status
 from sidestream_store.delivery import apply_frames
@@ -372,3 +373,15 @@ def test_a_worker_takes_an_announcement_to_heart_before_the_frames_that_came_wit
     assert [q.reason for f in batch.frames for q in f.quarantine] == ["wrong_unit"]
     desk.save_statuses(lab.sql, batch)
     assert [q.reason for f in Desk().sort(lab.sql, [frame]).frames for q in f.quarantine] == ["wrong_unit"]
+
+
+def test_a_poison_frame_is_halved_out_of_its_batch_kept_and_replayed_once_it_is_none(lab):
+    lab.sql.execute("ALTER TABLE sidestream.reading ADD CONSTRAINT poison CHECK (value <> 13)")
+    worker = Worker(Settings(lab.dsn, BrokerAddress("127.0.0.1", 1)), threading.Event())
+    worker._deliver([lab.checked(readings_body(("flow", NOW_US + n, float(n))), n + 1) for n in range(20)])
+    worker.leave()
+    assert lab.values() == [float(n) for n in range(20) if n != 13]
+    assert lab.states() == [("open", "database_refused", 1)]
+    lab.sql.execute("ALTER TABLE sidestream.reading DROP CONSTRAINT poison")
+    assert [o.readings for o in lab.replay()] == [1]
+    assert lab.values() == [float(n) for n in range(20)]
