@@ -33,14 +33,13 @@ SELECT mark, count(*) AS sensors FROM sidestream_v.latest WHERE device IN ($devi
 
 COMPLETENESS_SQL: Final = """
 WITH bounds AS (
-    SELECT x.unit, date_trunc(x.unit, $__timeFrom()::timestamptz + x.width - interval '1 us') AS from_at,
-        LEAST($__timeTo()::timestamptz, date_trunc(x.unit, now())) AS to_at
+    SELECT x.unit, date_trunc(x.unit, $__timeFrom()::timestamptz + ('1 ' || x.unit)::interval - interval '1 us', x.timezone) AS from_at,
+        LEAST($__timeTo()::timestamptz, date_trunc(x.unit, now(), x.timezone)) AS to_at
     FROM (
         -- minutes, unless they would be too many to add up while somebody waits
-        SELECT CASE WHEN many THEN 'hour' ELSE 'minute' END AS unit,
-            CASE WHEN many THEN interval '1 hour' ELSE interval '1 minute' END AS width
-        FROM (
-            SELECT count(*) * extract(epoch FROM $__timeTo()::timestamptz - $__timeFrom()::timestamptz) / 60 > 60000 AS many
+        SELECT h.timezone, CASE WHEN minutes <= 60000 THEN 'minute' WHEN minutes / 60 <= 60000 THEN 'hour' ELSE 'day' END AS unit
+        FROM sidestream_v.hub h CROSS JOIN (
+            SELECT count(*) * extract(epoch FROM $__timeTo()::timestamptz - $__timeFrom()::timestamptz) / 60 AS minutes
             FROM sidestream_v.sensor
         ) rows
     ) x
@@ -54,6 +53,11 @@ counted AS (
     SELECT r.sensor_id, sum(r.n), sum(r.bad)
     FROM sidestream_v.rollup_1h r CROSS JOIN bounds b
     WHERE (SELECT unit FROM bounds) = 'hour' AND r.bucket >= b.from_at AND r.bucket < b.to_at
+    GROUP BY r.sensor_id
+    UNION ALL
+    SELECT r.sensor_id, sum(r.n), sum(r.bad)
+    FROM sidestream_v.rollup_1d r CROSS JOIN bounds b
+    WHERE (SELECT unit FROM bounds) = 'day' AND r.bucket >= b.from_at AND r.bucket < b.to_at
     GROUP BY r.sensor_id
 ),
 first AS (SELECT sensor_id, date_trunc('minute', min(COALESCE(first_at, bucket))) AS at FROM sidestream_v.rollup_1d GROUP BY sensor_id)
@@ -136,7 +140,7 @@ _COMPLETENESS: Final = Panel(
     title="Completeness in the chosen time",
     description="Usable readings (quality good or uncertain) against those expected from the sensor's period in hub.yaml, "
     "since the start of the time range or the sensor's first reading, up to the last whole minute (with many sensors or long "
-    "times: hour). An exact count; more "
+    "times: hour or day). An exact count; more "
     "readings than expected count as 100 %.",
     sql=COMPLETENESS_SQL,
     width=24,
