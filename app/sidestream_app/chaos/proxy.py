@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from sidestream_app.embedded.ports import LOOPBACK
 
 _CHUNK_BYTES = 65_536
-_ANSWER_S = 5.0
+_ANSWER_S = 20.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
