@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -197,9 +198,20 @@ WRONG_QUESTIONS = (
         "series?sensor=flow&bucket=raw&from=2026-01-01T00:00Z&to=2026-01-02T00:00Z&after=2026-01-01T00:00:00Z~"
         + "9" * 30,
         422,
-        None,
+        "after",
         None,
     ),
+    (f"series?sensor=flow&after={datetime.now(UTC).isoformat().replace('+', '%2B')}~{2**63}~0", 422, "after", None),
+    ("series?sensor=flow&unit=kW", 422, "unit", None),
+    ("series?sensor=flow&unit=m3/hour", 422, "unit", None),
+    ("series?sensor=flow&unit=((10*99)99)99", 422, "unit", None),
+    ("series?sensor=flow&unit=10*999999999", 422, "unit", None),
+    ("series?sensor=gate&unit=1", 422, "unit", None),
+    ("series?sensor=flow&bucket=raw&as_known_on=2026-01-01T00:00Z", 422, "as_known_on", None),
+    ("series?sensor=flow&as_known_on=2026-01-01", 422, "as_known_on", None),
+    ("series?sensor=flow&format=xlsx", 422, "format", None),
+    ("twin/series?kind=stream&subject=heat&quantity=heat_flow&unit=kg", 422, "unit", None),
+    ("scans?node=sillo", 404, "node", "silo"),
     ("series?sensor=flow&from=0001-01-01T00:00:00%2B14:00", 422, "from", None),
     ("nothing", 404, None, None),
 )
@@ -220,6 +232,7 @@ def test_a_fault_of_the_server_is_json_without_a_traceback_and_is_logged(small, 
     monkeypatch.setattr("sidestream_store.read.lots.places", broken)
     with capture_logs() as logs:
         answer = web.get("places")
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
     assert refusal(answer, 500)["code"] == "server_fault"
     assert "secret" not in answer.text
     assert "ZeroDivision" not in answer.text

@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from sidestream_store.read.pool import open_pool
 from sidestream_web import errors, pages
 from sidestream_web.api import hub, live, lots, quarantine, readings, trouble, twin
+from sidestream_web.etag import Etags
 from sidestream_web.headers import SecurityHeaders
 from sidestream_web.hints import Hints
 from sidestream_web.live.broadcast import Broadcaster
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(api)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    app.add_middleware(Etags)
     app.add_middleware(SecurityHeaders)
     return app
 

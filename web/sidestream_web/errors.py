@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from sidestream_contracts.errors import ConfigurationError, DomainError, TransientError
 from sidestream_contracts.ids import nearest
+from sidestream_web.headers import SECURITY_HEADERS
 
 _log = structlog.get_logger()
 _NAMED_AT_MOST = 12
@@ -94,7 +95,8 @@ def _failed(request: Request, error: Exception) -> JSONResponse:
     """A fault of ours: the traceback goes to the log, a sentence to the asker."""
     _log.error("web.failed", method=request.method, path=request.url.path, exc_info=error)
     message = f"The server failed at {request.url.path!r}; that is its fault, and its log says why."
-    return _answer(500, Problem(code="server_fault", message=message))
+    # this answer is made outside of the middleware that gives all others their headers
+    return _answer(500, Problem(code="server_fault", message=message), SECURITY_HEADERS)
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:

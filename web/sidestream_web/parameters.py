@@ -38,6 +38,10 @@ FromTime = Annotated[
 ]
 ToTime = Annotated[Time | None, Query(alias="to", description="end, not included, ISO 8601 with zone; default: now")]
 Limit = Annotated[int, Query(ge=1, le=10_000, description="most rows in one answer")]
+KnownOn = Annotated[
+    Time | None,
+    Query(description="figures as they were published then, ISO 8601 with zone; default: as they are known now"),
+]
 After = Annotated[str | None, Query(description="`next` of the page before, to go on from there")]
 
 
@@ -86,25 +90,49 @@ def span(from_at: datetime | None, to_at: datetime | None, bucket: Bucket) -> Sp
     return Span(start, stop)
 
 
+def resolution(from_at: datetime | None, to_at: datetime | None) -> Bucket:
+    """The finest bucket that gives a span a few thousand points; minutes where no start is given."""
+    if from_at is None:
+        return "1m"
+    length = (to_at or datetime.now(UTC)) - from_at
+    for bucket, most in _FINE_UP_TO.items():
+        if length <= most:
+            return bucket
+    return "1d"
+
+
+_FINE_UP_TO: dict[Bucket, timedelta] = {"raw": timedelta(hours=1), "1m": timedelta(days=2), "1h": timedelta(days=120)}
+
+
 def start_of(after: str | None, within: Span) -> Cursor:
     """Where a page begins: at the span's start, or where the page before ended."""
     if after is None:
         return Cursor(within.start)
-    time, _, skip = after.partition("~")
     try:
-        cursor = Cursor(datetime.fromisoformat(time), int(skip))
+        time, key, skip = after.split("~")
+        cursor = Cursor(datetime.fromisoformat(time), int(key), int(skip))
     except ValueError:
         cursor = None
-    if cursor is None or cursor.time.tzinfo is None or cursor.skip < 0 or not within.start <= cursor.time < within.stop:
+    if (
+        cursor is None
+        or cursor.time.tzinfo is None
+        or not _can_be(cursor)
+        or not within.start <= cursor.time < within.stop
+    ):
         raise bad_parameter(
             "after", f"'after' is {after!r}; give the 'next' of the page before, with the same 'from' and 'to'."
         )
     return cursor
 
 
+def _can_be(cursor: Cursor) -> bool:
+    """Numbers that a database can hold, so that a made-up cursor is refused here."""
+    return 0 <= cursor.skip < 2**31 and -(2**63) <= cursor.key < 2**63
+
+
 def cursor_text(cursor: Cursor | None) -> str | None:
     """The cursor as `next` of an answer."""
-    return f"{cursor.time.isoformat().replace('+00:00', 'Z')}~{cursor.skip}" if cursor else None
+    return f"{cursor.time.isoformat().replace('+00:00', 'Z')}~{cursor.key}~{cursor.skip}" if cursor else None
 
 
 async def the_hub(pool: Pool) -> HubRecord:

@@ -100,6 +100,7 @@ class Sensor:
     range_low: float | None
     range_high: float | None
     period_s: Annotated[float | None, Field(description="expected time between readings, s")]
+    manual: Annotated[bool, Field(description="true: people enter its readings")] = False
 
     def sd(self, value: float | None, readings: int = 1) -> float | None:
         """Standard deviation of a reading, or of the mean of several; None without a declared accuracy or a value.

@@ -1,7 +1,8 @@
 """Time series, page by page: raw readings, scans, roll-ups and twin values between two times.
 
-A page ends at a `Cursor`: the time of its last row and how many rows of that very time were already given. So a page
-never repeats and never skips a row, though readings have no unique key.
+A page ends at a `Cursor`: time and frame of its last row, and how many rows of that very frame and time were already given.
+A frame's rows are committed together and never change, so whatever arrives meanwhile, no page repeats a row, and none
+skips one that was there. Roll-ups and figures have one row per time, and go on after it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class Reading:
     code: Annotated[str | None, Field(description="of a scan")]
     quality: Annotated[int, Field(description="what the source said: 0 good, 1 uncertain, 2 bad")]
     recorded: Annotated[bool, Field(description="true: replayed from a file")]
+    frame_id: Annotated[int, Field(description="number of the frame that brought it")]
+    correction_id: Annotated[
+        int | None, Field(description="the correction that made it what it is; null: it is as it came")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,15 @@ class TwinValue:
     inputs: Inputs
 
 
+FIRST_KEY = -(2**63)
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where the next page begins: at `time`, after `skip` rows of it."""
+    """Where the next page begins: at `time`, from frame `key` on, after `skip` rows of that frame and time."""
 
     time: datetime
+    key: int = FIRST_KEY
     skip: int = 0
 
 
@@ -88,7 +97,7 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Series(Generic[Row]):
-    """A question for rows of one series between `start` (after `skip` rows of it) and `stop`, not included."""
+    """A question for rows of one series from a cursor (`start`, `key`, `skip`) to before `stop`."""
 
     record: type[Row]
     text: LiteralString | sql.Composed
@@ -100,9 +109,10 @@ def readings(sensor_id: int) -> Series[Reading]:
     return Series(
         Reading,
         """
-        SELECT time, value, NULL AS code, quality, recorded FROM sidestream_v.reading
+        SELECT time, value, NULL AS code, quality, recorded, frame_id, correction_id FROM sidestream_v.reading
         WHERE sensor_id = %(sensor_id)s AND time >= %(start)s AND time < %(stop)s
-        ORDER BY time, frame_id, value LIMIT %(limit)s OFFSET %(skip)s
+            AND (time > %(start)s OR frame_id >= %(key)s)
+        ORDER BY time, frame_id, value, quality LIMIT %(limit)s OFFSET %(skip)s
         """,
         {"sensor_id": sensor_id},
     )
@@ -113,39 +123,72 @@ def scans(sensor_id: int) -> Series[Reading]:
     return Series(
         Reading,
         """
-        SELECT time, NULL::float8 AS value, code, quality, recorded FROM sidestream_v.scan
+        SELECT time, NULL::float8 AS value, code, quality, recorded, frame_id, correction_id FROM sidestream_v.scan
         WHERE sensor_id = %(sensor_id)s AND time >= %(start)s AND time < %(stop)s
+            AND (time > %(start)s OR frame_id >= %(key)s)
         ORDER BY time, frame_id, code LIMIT %(limit)s OFFSET %(skip)s
         """,
         {"sensor_id": sensor_id},
     )
 
 
-def roll_ups(sensor_id: int, bucket: Bucket) -> Series[RollUp]:
-    """Minutes, hours or days of a sensor; a bucket without any reading has no row."""
+@dataclass(frozen=True, slots=True)
+class AnyScan:
+    """A code as it was read, and where."""
+
+    time: Instant
+    sensor: str
+    node: str | None
+    code: str
+    rssi: Annotated[float | None, Field(description="signal strength of an RFID read, dBm")]
+    quality: Annotated[int, Field(description="what the source said: 0 good, 1 uncertain, 2 bad or voided")]
+    recorded: Annotated[bool, Field(description="true: replayed from a file")]
+    frame_id: Annotated[int, Field(description="number of the frame that brought it")]
+
+
+def all_scans(sensor: str | None = None, node: str | None = None, code: str | None = None) -> Series[AnyScan]:
+    """Codes that any scanner or reader gave, or only those of one, at one node, or of one lot."""
+    return Series(
+        AnyScan,
+        """
+        SELECT time, sensor, node, code, rssi, quality, recorded, frame_id FROM sidestream_v.scan
+        WHERE time >= %(start)s AND time < %(stop)s AND (time > %(start)s OR frame_id >= %(key)s)
+            AND (%(sensor)s::text IS NULL OR sensor = %(sensor)s) AND (%(node)s::text IS NULL OR node = %(node)s)
+            AND (%(code)s::text IS NULL OR code = %(code)s)
+        ORDER BY time, frame_id, sensor, code LIMIT %(limit)s OFFSET %(skip)s
+        """,
+        {"sensor": sensor, "node": node, "code": code},
+    )
+
+
+def roll_ups(sensor_id: int, bucket: Bucket, as_known_on: datetime | None = None) -> Series[RollUp]:
+    """Minutes, hours or days of a sensor, now or as they were published then; a bucket without any reading has no row."""
+    table = "rollup_{}" if as_known_on is None else "rollup_{}_as_known(%(known)s)"
     return Series(
         RollUp,
         sql.SQL("""
         SELECT bucket AS time, mean, low, high, first, last, n, bad FROM sidestream_v.{}
         WHERE sensor_id = %(sensor_id)s AND bucket >= %(start)s AND bucket < %(stop)s
+            AND (bucket > %(start)s OR %(key)s <= 0)
         ORDER BY bucket LIMIT %(limit)s OFFSET %(skip)s
-        """).format(sql.Identifier(f"rollup_{bucket}")),
-        {"sensor_id": sensor_id},
+        """).format(sql.SQL(table).format(sql.SQL(bucket))),
+        {"sensor_id": sensor_id, "known": as_known_on},
     )
 
 
-def twin_values(kind: str, subject: str, quantity: str) -> Series[TwinValue]:
-    """Steps of one quantity of a stream or node."""
+def twin_values(kind: str, subject: str, quantity: str, as_known_on: datetime | None = None) -> Series[TwinValue]:
+    """Steps of one quantity of a stream or node, now or as they were published then."""
+    table = sql.SQL("twin_value" if as_known_on is None else "twin_value_as_known(%(known)s)")
     return Series(
         TwinValue,
-        """
+        sql.SQL("""
         SELECT time, step_s, value, sd, sd_random, sd_systematic, origin, completeness, n, flags, inputs
-        FROM sidestream_v.twin_value
+        FROM sidestream_v.{}
         WHERE subject_kind = %(kind)s AND subject = %(subject)s AND quantity = %(quantity)s
-            AND time >= %(start)s AND time < %(stop)s
+            AND time >= %(start)s AND time < %(stop)s AND (time > %(start)s OR %(key)s <= 0)
         ORDER BY time LIMIT %(limit)s OFFSET %(skip)s
-        """,
-        {"kind": kind, "subject": subject, "quantity": quantity},
+        """).format(table),
+        {"kind": kind, "subject": subject, "quantity": quantity, "known": as_known_on},
     )
 
 
@@ -156,6 +199,7 @@ async def page(pool: Pool, series: Series[Row], start: Cursor, stop: datetime, l
         series.record,
         series.text,
         start=start.time,
+        key=start.key,
         skip=start.skip,
         stop=stop,
         limit=limit,
@@ -165,9 +209,18 @@ async def page(pool: Pool, series: Series[Row], start: Cursor, stop: datetime, l
 
 
 def _after(start: Cursor, rows: list[Row]) -> Cursor:
-    last = rows[-1].time
-    same = sum(1 for row in rows if row.time == last)
-    return Cursor(last, same + (start.skip if last == start.time else 0))
+    last = _place(rows[-1])
+    if not hasattr(rows[-1], "frame_id"):
+        return last
+    same = sum(1 for row in rows if _place(row) == last)
+    return Cursor(last.time, last.key, same + (start.skip if (start.time, start.key) == (last.time, last.key) else 0))
+
+
+_ONE_PER_TIME = 1
+
+
+def _place(row: _Timed) -> Cursor:
+    return Cursor(row.time, getattr(row, "frame_id", _ONE_PER_TIME))
 
 
 async def all_pages(
