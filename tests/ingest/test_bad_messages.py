@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import threading
@@ -58,7 +59,7 @@ def test_thousands_of_bad_messages_cost_no_neighbour_and_each_is_answered_and_ex
     assert len(fuzzer.reasons()) > 15
 
 
-CELL = st.sampled_from(ODDITIES) | st.integers() | st.floats() | st.text(max_size=8) | st.none()
+CELL = st.sampled_from(ODDITIES).map(copy.deepcopy) | st.integers() | st.floats() | st.text(max_size=8) | st.none()
 NESTED = st.recursive(
     CELL,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -6,6 +6,7 @@ key is answered, and that no neighbour is harmed.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -66,7 +67,7 @@ def odd(draw: random.Random, depth: int = 0) -> Any:
         return [odd(draw, depth + 1) for _ in range(draw.randrange(4))]
     if depth < 3 and draw.random() < 0.1:
         return {draw.choice(NAMES): odd(draw, depth + 1)}
-    return draw.choice(ODDITIES)
+    return copy.deepcopy(draw.choice(ODDITIES))  # a second mutation may write into it
 
 
 def _wrong_cell(draw: random.Random, body: Body) -> None:
