@@ -23,7 +23,7 @@ from sidestream_app.chaos.rig import Rig
 from sidestream_app.chaos.tally import drain, tally, thaw
 from sidestream_contracts.errors import ConfigurationError, SidestreamError
 
-_LONGEST_WARM_UP_S, _LONGEST_QUICK_WARM_UP_S = 25.0, 10.0
+_LONGEST_WARM_UP_S, _LONGEST_QUICK_WARM_UP_S = 25.0, 8.0
 _LOOK_EVERY_S = 2.0
 _DRAIN_S = 75.0
 

@@ -13,7 +13,7 @@ from sidestream_app.commands.options import AsJson
 from sidestream_contracts.errors import ConfigurationError
 
 _INTERRUPTED = 130
-_QUICK_S = 20.0
+_QUICK_S = 16.0
 
 app = App(name="chaos", help="Faults at seeded random moments on real processes, then exact counting.")
 
@@ -24,7 +24,7 @@ def chaos(
     seed: Annotated[int, Parameter(help="Fixes which fault strikes when, and how.")] = 1,
     duration: Annotated[str, Parameter(name="--for", help="How long faults strike, e.g. 60s or 5m.")] = "60s",
     as_json: AsJson = False,
-    quick: Annotated[bool, Parameter(negative=(), help="20 s of faults, closer together.")] = False,
+    quick: Annotated[bool, Parameter(negative=(), help="16 s of faults, closer together.")] = False,
     faults: Annotated[str, Parameter(help="Only these numbers of the catalogue, e.g. 1,2,8.")] = "",
     flows: Annotated[bool, Parameter(help="Run the flows process as well.")] = True,
     home: Annotated[Path, Parameter(name="--dir", help="Where data and logs lie; emptied first.")] = Path(
