@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sidestream_contracts.hub import HubFile, Retention, Sensor, TagFile
 from sidestream_contracts.hubcheck import LISTS, fits
 from sidestream_contracts.units import QUANTITIES, conversion, to_si
 from sidestream_store.connect import open_connection, transient_errors
+from sidestream_store.hub_marks import Marks, mark, mark_codes, marks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,11 @@ class HubDiff:
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
 
-    @property
-    def meaning(self) -> bool:
-        """Whether any figure may be another one now; how long things are kept changes none."""
-        return bool(self.added or self.removed or set(self.changed) - {"retention"})
-
 
 def apply_hub(dsn: str, hub: HubFile, base: Path, *, dry_run: bool = False) -> HubDiff:
     """The database says what `hub` says, in one transaction; with `dry_run` only the difference is told.
 
-    Sensors whose meaning changed are marked dirty over their whole history, so that every figure is recomputed.
+    What the change can mean for a figure is marked dirty over its whole history (`hub_marks`), so that it is recomputed.
     `base` is the folder that a tag file's path is relative to.
     """
     tags = _read_tags(hub.tags, base) if hub.tags else {}
@@ -60,8 +56,8 @@ def apply_hub(dsn: str, hub: HubFile, base: Path, *, dry_run: bool = False) -> H
         if not dry_run:
             if diff or not row:
                 _write(connection, hub, content)
-            if _write_tags(connection, tags) or diff.meaning:
-                _mark_all_dirty(connection)
+            marks = marks_of(row[0] if row else None, content)
+            _mark(connection, marks, _write_tags(connection, tags))
     return diff
 
 
@@ -183,13 +179,12 @@ def _say_who_is_people(connection: psycopg.Connection, devices: Sequence[int]) -
     )
 
 
-def _mark_all_dirty(connection: psycopg.Connection) -> None:
-    """Every figure is computed again: what a sensor, a place or a tag means may have changed."""
-    connection.execute(
-        "INSERT INTO sidestream.dirty (sensor_id, from_at, to_at)"
-        " SELECT sensor_id, min(bucket), LEAST(max(bucket) + interval '1 day', now()) FROM sidestream.rollup_1d GROUP BY 1"
-        " UNION ALL SELECT sensor_id, min(time), max(time) FROM sidestream.scan GROUP BY sensor_id"
-    )
+def _mark(connection: psycopg.Connection, marks: Marks, tags: Retagged) -> None:
+    if tags.first_or_last:
+        marks = replace(marks, scans=True)
+    mark(connection, marks)
+    if tags.codes and not (marks.scans or marks.everything):
+        mark_codes(connection, tags.codes)
 
 
 def _sensor_row(sensor: Sensor, device: int, manual: bool) -> tuple[Any, ...]:
@@ -234,14 +229,22 @@ def _read_tags(tags: TagFile, base: Path) -> dict[str, str]:
         raise ConfigurationError(f"{path}: the tag file can't be read: {error.strerror}.") from error
 
 
-def _write_tags(connection: psycopg.Connection, tags: Mapping[str, str]) -> bool:
-    """Whether the tags are others than before."""
+@dataclass(frozen=True, slots=True)
+class Retagged:
+    """Codes that hang elsewhere than before; with the first tag or without the last, other codes mean something else too."""
+
+    codes: frozenset[str] = frozenset()
+    first_or_last: bool = False
+
+
+def _write_tags(connection: psycopg.Connection, tags: Mapping[str, str]) -> Retagged:
+    """What of the tags is other than before."""
     known = {row[0] for row in connection.execute("SELECT id FROM sidestream.node").fetchall()}
     strange = sorted(set(tags.values()) - known)
     if strange:
         raise ConfigurationError(f"The tag file names places that are no nodes of the hub: {', '.join(strange[:5])}.")
     before: dict[str, str] = dict(connection.execute("SELECT code, place FROM sidestream.tag").fetchall())
-    if before == tags:
-        return False
-    _replace(connection, "tag", ("code", "place"), tags.items())
-    return True
+    codes = frozenset(code for code in before.keys() | tags.keys() if before.get(code) != tags.get(code))
+    if codes:
+        _replace(connection, "tag", ("code", "place"), tags.items())
+    return Retagged(codes, bool(before) != bool(tags))
