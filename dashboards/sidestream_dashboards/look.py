@@ -93,7 +93,10 @@ MARK: Final = words(
     ("none", "never seen", WRONG),
 )
 DEVICE_STATE: Final = words(
-    ("online", "online", GOOD), ("offline", "offline", WRONG), ("never seen", "never seen", DOUBT)
+    ("online", "online", GOOD),
+    ("manual", "people", GOOD),
+    ("offline", "offline", WRONG),
+    ("never seen", "never seen", DOUBT),
 )
 AGE: Final = words(("fresh", "fresh", GOOD), ("stale", "stale", DOUBT), ("none", "no figure", WRONG))
 

@@ -26,7 +26,7 @@ WHERE mass_kg + 2 * sd_kg >= max_kg OR (mass_kg - 2 * sd_kg <= min_kg AND min_kg
 SENSORS_SQL: Final = """
 SELECT count(*) AS sensors FROM sidestream_v.latest WHERE mark IN ('stale', 'bad', 'out_of_range', 'none')
 """
-DEVICES_SQL: Final = "SELECT count(*) AS devices FROM sidestream_v.device WHERE state <> 'online'"
+DEVICES_SQL: Final = "SELECT count(*) AS devices FROM sidestream_v.device WHERE state NOT IN ('online', 'manual')"
 QUARANTINE_SQL: Final = """
 SELECT COALESCE(sum(GREATEST(readings, count)), 0) AS quarantined FROM sidestream_v.quarantine WHERE state = 'open'
 """
