@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
+from sidestream_contracts.errors import TransientError
 from sidestream_store.connect import transient_errors
 
+_ATTEMPTS = 20
 _WEEK_US = 7 * 86_400_000_000
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,13 +32,16 @@ class Partitions:
 
 def ensure_range(connection: psycopg.Connection, from_at: datetime, to_at: datetime) -> int:
     """Partitions cover the whole range; how many were made now. Any number of workers may ask at once."""
-    while True:
+    for _ in range(_ATTEMPTS):
         try:
             return _ensure_range(connection, from_at, to_at)
         except psycopg.errors.DuplicateTable:
             # Another made it between the look and the CREATE. An advisory lock does not refresh what a session remembers
             # of the catalogue, so that looking again behind it did not help; a new transaction does.
             continue
+    raise TransientError(
+        f"Others make the partitions from {from_at} to {to_at} at the same moment, {_ATTEMPTS} times over."
+    )
 
 
 def _ensure_range(connection: psycopg.Connection, from_at: datetime, to_at: datetime) -> int:

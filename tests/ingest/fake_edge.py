@@ -63,11 +63,15 @@ class FakeEdge:
     ) -> None:
         """Sends again whatever is not acknowledged, as an edge does."""
         deadline = time.monotonic() + within_s
-        while left := [f for f in frames if (f[0].epoch, f[0].lane, f[0].seq) not in self.acknowledged]:
+        while left := self._missing(frames):
             assert time.monotonic() < deadline, f"{len(left)} frames are not acknowledged"
             for key, payload in left:
                 self.send(key, payload, channel)
             time.sleep(0.3)
+
+    def _missing(self, frames: list[tuple[FrameKey, bytes]]) -> list[tuple[FrameKey, bytes]]:
+        there = self.acknowledged
+        return [frame for frame in frames if (frame[0].epoch, frame[0].lane, frame[0].seq) not in there]
 
     def close(self) -> None:
         self._client.disconnect()
