@@ -57,13 +57,13 @@ export function renderSensors() {
 
 export function renderDevices() {
   const rows = state.sections.devices ?? [];
-  const online = rows.filter((row) => row.state === "online").length;
+  const online = rows.filter((row) => row.state === "online" || row.state === "manual").length;
   byId("device-count").textContent = t("devices.count", { online: decimal(online, 0), all: decimal(rows.length, 0) });
   keyed(byId("device-list"), rows, (row) => row.device, (row) => {
     const waiting = (row.body?.outbox ?? []).reduce((sum, lane) => sum + lane.frames, 0);
     return el("li", {},
       el("div", { class: "what" }, el("b", {}, row.name), el("small", {}, el("code", {}, row.device), ` · ${row.party}`)),
-      el("div", { class: "much" }, el("span", { class: `chip ${row.state === "online" ? "good" : "bad"}` }, word("device", row.state)), age(ms(row.received_at))),
+      el("div", { class: "much" }, el("span", { class: `chip ${row.state === "online" || row.state === "manual" ? "good" : "bad"}` }, word("device", row.state)), age(ms(row.received_at))),
       el("div", { class: "facts" }, el("span", {}, t("device.last_reading"), " ", age(ms(row.last_reading_at))),
         row.body ? el("span", {}, t("device.waiting", { n: decimal(waiting, 0) })) : null,
         row.open_quarantine ? el("span", {}, t("device.quarantined", { n: decimal(row.open_quarantine, 0) })) : null));
