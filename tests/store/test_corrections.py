@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -150,7 +150,7 @@ def test_only_the_touched_buckets_change_and_both_figures_stay_readable(flow):
     draft = Draft("flow", hour, hour + timedelta(minutes=30), "adjust", "bent", "Kari", factor=2.0, offset=0.0)
     number, found = make(flow, draft, NOW)
     assert found.readings == 5
-    assert {t.what: (t.figures, t.published) for t in found.touched} == {
+    assert {t.what: (t.figures, t.over) for t in found.touched} == {
         "roll-ups of a minute": (5, 5),
         "roll-ups of an hour": (1, 1),
         "roll-ups of a day": (1, 1),
@@ -175,11 +175,9 @@ def test_only_the_touched_buckets_change_and_both_figures_stay_readable(flow):
 
 def test_what_is_not_yet_published_is_changed_in_place(flow):
     flow.execute("UPDATE sidestream.hub SET settle_s = 900")
-    draft = Draft("flow", START, START + timedelta(hours=1), "set", "x", "Kari", value=1.0)
-    make(flow, draft, NOW)
-    refresh(flow, NOW)
-    make(flow, replace(draft, value=2.0), NOW + timedelta(minutes=5))
-    refresh(flow, NOW + timedelta(minutes=5))
+    for minutes, value in ((0, 1.0), (5, 2.0)):
+        flow.execute("UPDATE sidestream.reading SET value = %s WHERE time = %s", [value, START])
+        refresh(flow, NOW + timedelta(minutes=minutes))
     found = flow.execute(
         "SELECT mean, known_at, revision FROM sidestream_v.rollup_1m WHERE bucket = %s", [START]
     ).fetchone()
@@ -187,12 +185,29 @@ def test_what_is_not_yet_published_is_changed_in_place(flow):
     assert flow.execute(
         "SELECT count(*) FROM sidestream_v.rollup_1m_history WHERE bucket = %s", [START]
     ).fetchone() == (1,)
-    make(flow, replace(draft, value=3.0), NOW + timedelta(minutes=15))
+    flow.execute("UPDATE sidestream.reading SET value = 3 WHERE time = %s", [START])
     refresh(flow, NOW + timedelta(minutes=15))
     revisions = flow.execute(
         "SELECT mean, revision FROM sidestream_v.rollup_1m_history WHERE bucket = %s ORDER BY revision", [START]
     ).fetchall()
     assert revisions == [(0.0, 1), (2.0, 2)]
+
+
+def test_what_a_correction_changes_is_kept_however_young(flow):
+    flow.execute("UPDATE sidestream.hub SET settle_s = 900")
+    flow.execute("UPDATE sidestream.reading SET value = 1 WHERE time = %s", [START])
+    refresh(flow, NOW)
+    draft = Draft("flow", START, START + timedelta(hours=1), "set", "x", "Kari", value=2.0)
+    number = make(flow, draft, NOW + timedelta(seconds=5))[0].correction_id
+    refresh(flow, NOW + timedelta(seconds=10))
+    withdraw(flow, number, "Ola", "it was right", NOW + timedelta(seconds=15))
+    refresh(flow, NOW + timedelta(seconds=20))
+    for seconds, mean in ((4, 1.0), (10, 2.0), (19, 2.0), (20, 1.0)):
+        found = flow.execute(
+            "SELECT mean FROM sidestream_v.rollup_1m_as_known(%s) WHERE bucket = %s",
+            [NOW + timedelta(seconds=seconds), START],
+        ).fetchall()
+        assert found == [(mean,)], seconds
 
 
 def test_a_correction_stays_as_it_was_made(flow):

@@ -135,7 +135,7 @@ def show(correction_id: int, /, *, dsn: Dsn, as_json: AsJson = False) -> int:
         _print_json(_facts(found) | {"impact": asdict(touched)})
         return 0
     print(_line(found, zone))
-    _say_impact(touched, "rests on its")
+    _say_impact(touched, "rests on these")
     return 0
 
 
@@ -186,7 +186,7 @@ def _make(
         _print_json(facts | {"made": made is not None, "impact": asdict(touched)})
         return 0
     print(line)
-    _say_impact(touched, "would rest on changed" if dry_run else "rests on")
+    _say_impact(touched, "rests on these")
     print("Not made (dry run)." if dry_run else "Figures follow with the next pass of the twin.")
     return 0
 

@@ -91,11 +91,14 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Figures of one kind that rest on the readings: how many there are, and how many of them are published."""
+    """Figures of one kind that rest on the readings: how many there are, and of how many the period is over.
+
+    Those that then change are kept as they were.
+    """
 
     what: str
     figures: int
-    published: int
+    over: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +111,7 @@ class Impact:
     def lines(self, show: Callable[[int], str] = str) -> list[str]:
         """For people: one line for each kind of figure that is there."""
         return [
-            f"{t.what}: {show(t.figures)}, of these published {show(t.published)}" for t in self.touched if t.figures
+            f"{t.what}: {show(t.figures)}, {show(t.over)} of them over and kept as they were where they change"
+            for t in self.touched
+            if t.figures
         ]

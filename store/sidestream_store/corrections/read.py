@@ -99,24 +99,24 @@ _LOTS = _SCANS.replace("count(*)", "count(DISTINCT code)")
 # A stock carries what it was on, so every later step of it rests on the readings as well.
 _FIGURES = """
 WITH rollups AS (
-    SELECT 'roll-ups of a minute' AS what, bucket + interval '1 minute' AS ended_at, known_at FROM sidestream.rollup_1m
+    SELECT 'roll-ups of a minute' AS what, bucket + interval '1 minute' AS ended_at FROM sidestream.rollup_1m
     WHERE sensor_id = %(id)s AND bucket > %(from)s - interval '1 minute' AND bucket < %(to)s
-    UNION ALL SELECT 'roll-ups of an hour', bucket + interval '1 hour', known_at FROM sidestream.rollup_1h
+    UNION ALL SELECT 'roll-ups of an hour', bucket + interval '1 hour' FROM sidestream.rollup_1h
     WHERE sensor_id = %(id)s AND bucket > %(from)s - interval '1 hour' AND bucket < %(to)s
-    UNION ALL SELECT 'roll-ups of a day', date_add(bucket, interval '1 day', h.timezone), known_at
+    UNION ALL SELECT 'roll-ups of a day', date_add(bucket, interval '1 day', h.timezone)
     FROM sidestream.rollup_1d CROSS JOIN sidestream.hub h
     WHERE sensor_id = %(id)s AND date_add(bucket, interval '1 day', h.timezone) > %(from)s AND bucket < %(to)s
 ), twin AS (
-    SELECT l.quantity || ' of ' || l.subject AS what, v.time + make_interval(secs => v.step_s) AS ended_at, v.known_at
+    SELECT l.quantity || ' of ' || l.subject AS what, v.time + make_interval(secs => v.step_s) AS ended_at
     FROM sidestream.twin_latest l JOIN sidestream.twin_value v USING (subject_kind, subject, quantity)
     WHERE l.inputs -> 'sensors' ? %(name)s AND v.time > %(from)s - make_interval(secs => v.step_s)
         AND (v.time < %(to)s OR l.quantity = 'stock_mass')
 ), agreed AS (
-    SELECT 'periods of agreement ' || a.agreement AS what, a.period_to AS ended_at, a.known_at
+    SELECT 'periods of agreement ' || a.agreement AS what, a.period_to AS ended_at
     FROM sidestream_v.agreement_status a JOIN sidestream.sensor s ON s.stream = a.stream
     WHERE s.sensor_id = %(id)s AND a.period_to > %(from)s AND a.period_from < %(to)s
 )
-SELECT what, count(*), count(*) FILTER (WHERE sidestream.is_published(ended_at, known_at, now()))
+SELECT what, count(*), count(*) FILTER (WHERE ended_at <= now())
 FROM (SELECT 1 AS n, * FROM rollups UNION ALL SELECT 2, * FROM twin UNION ALL SELECT 3, * FROM agreed) found
 GROUP BY n, what ORDER BY n, what
 """

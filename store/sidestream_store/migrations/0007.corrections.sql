@@ -139,9 +139,10 @@ CREATE INDEX manual_entry_sensor_time ON sidestream.manual_entry (sensor_id, tim
 
 -- Published figures ----------------------------------------------------------------------------------------------------
 -- A figure is published once it has stood for `hub.settle_s`, counted from the end of its period or from when it was first
--- known, whichever is later. A published figure that changes is kept in its history with `superseded_at`, and the new one
--- has the next revision. Until then new data change it in place. What did not change is not written, so computing again
--- writes nothing and `known_at` tells since when the figure is what it is.
+-- known, whichever is later; or as soon as its period is over, once someone made or withdrew a correction after it was known.
+-- A published figure that changes is kept in its history with `superseded_at`, and the new one has the next revision. Until
+-- then new data change it in place: a gateway that drains for an hour would else leave a revision for every pass. What did
+-- not change is not written, so computing again writes nothing and `known_at` tells since when the figure is what it is.
 ALTER TABLE sidestream.hub ADD COLUMN settle_s double precision NOT NULL DEFAULT 900;
 DO $$
 DECLARE name text;
@@ -164,10 +165,16 @@ ALTER TABLE sidestream.rollup_1d_history ADD PRIMARY KEY (sensor_id, bucket, rev
 ALTER TABLE sidestream.twin_value_history ADD PRIMARY KEY (subject_kind, subject, quantity, time, revision);
 ALTER TABLE sidestream.agreement_status_history ADD PRIMARY KEY (agreement, period_from, revision);
 
+-- When a correction was last made or withdrawn; long ago where none ever was.
+CREATE FUNCTION sidestream.last_corrected_at() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(max(GREATEST(made_at, withdrawn_at)), '-infinity') FROM sidestream.correction
+$$;
+
 -- Whether a figure of a period that ends at `ended_at`, known since `known_at`, is published at `at`.
 CREATE FUNCTION sidestream.is_published(ended_at timestamptz, known_at timestamptz, at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT at >= GREATEST(ended_at, known_at) + make_interval(secs => COALESCE((SELECT settle_s FROM sidestream.hub), 900))
+        OR (at >= ended_at AND known_at <= sidestream.last_corrected_at())
 $$;
 
 -- Since when a figure that is computed at `at` and replaces one known since `known_at` will be known: a first figure that
@@ -350,11 +357,13 @@ CREATE FUNCTION sidestream.publish_rollup(
 BEGIN
     EXECUTE format($sql$
         WITH hub AS MATERIALIZED (
-            SELECT timezone, make_interval(secs => settle_s) AS settle FROM sidestream.hub
+            SELECT timezone, make_interval(secs => settle_s) AS settle, sidestream.last_corrected_at() AS corrected_at
+            FROM sidestream.hub
         ), differing AS MATERIALIZED (
             SELECT sensor_id, bucket, old.revision, old.known_at, new.n, new.bad, new.mean, new.low, new.high, new.first,
                    new.first_at, new.last, new.last_at,
-                   $4 >= GREATEST(date_add(bucket, $5, hub.timezone), old.known_at) + hub.settle AS published
+                   $4 >= GREATEST(date_add(bucket, $5, hub.timezone), old.known_at) + hub.settle
+                       OR ($4 >= date_add(bucket, $5, hub.timezone) AND old.known_at <= hub.corrected_at) AS published
             FROM (SELECT * FROM sidestream.rollup_%1$s WHERE sensor_id = ANY ($1) AND bucket >= $2 AND bucket < $3) old
             FULL JOIN (SELECT * FROM sidestream.fresh_%1$s($1, $2, $3)) new USING (sensor_id, bucket)
             CROSS JOIN hub

@@ -94,11 +94,12 @@ WITH standing AS (
     JOIN sidestream.twin_value v ON v.subject_kind = c.subject_kind AND v.subject = c.subject AND v.quantity = c.quantity
         AND v.time >= c.from_at AND v.time < c.to_at
 ), hub AS MATERIALIZED (
-    SELECT make_interval(secs => settle_s) AS settle FROM sidestream.hub
+    SELECT make_interval(secs => settle_s) AS settle, sidestream.last_corrected_at() AS corrected_at FROM sidestream.hub
 ), differing AS MATERIALIZED (
     SELECT subject_kind, subject, quantity, time, old.revision, old.known_at, new.step_s, new.value, new.sd_random,
            new.sd_systematic, new.origin, new.completeness, new.n, new.inputs, new.flags,
-           %(now)s >= GREATEST(time + make_interval(secs => old.step_s), old.known_at) + hub.settle AS published
+           %(now)s >= GREATEST(time + make_interval(secs => old.step_s), old.known_at) + hub.settle
+               OR (%(now)s >= time + make_interval(secs => old.step_s) AND old.known_at <= hub.corrected_at) AS published
     FROM standing old FULL JOIN pg_temp.fresh_twin_value new USING (subject_kind, subject, quantity, time) CROSS JOIN hub
     WHERE (old.step_s, old.value, old.sd_random, old.sd_systematic, old.origin, old.completeness, old.n, old.flags,
             old.inputs - 'hub_version')
