@@ -12,7 +12,7 @@ import psycopg
 from frames import GATEWAY, key_of, readings_body
 from hub_files import TEST_HUB, test_hub
 
-from sidestream_store.batch import CheckedFrame, Reading, Scan
+from sidestream_store.batch import CheckedFrame, Readings, Scan
 from sidestream_store.catalogue import device_number
 from sidestream_store.connect import open_connection
 from sidestream_store.delivery import apply_frames
@@ -122,7 +122,7 @@ class Lab:
                 "readings",
                 message,
                 recorded=self.recorded,
-                readings=tuple(Reading(us(at), self.sensors[s], v, 0) for s, at, v in batch.readings),
+                readings=Readings.of((us(at), self.sensors[s], v, 0) for s, at, v in batch.readings),
                 scans=tuple(Scan(us(at), self.sensors[s], code, None, 0) for s, at, code in batch.scans),
             )
             apply_frames(self.connection, [frame])

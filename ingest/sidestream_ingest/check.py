@@ -15,8 +15,10 @@ from sidestream_contracts.errors import ContractError
 from sidestream_contracts.frame import MAX_READINGS, VERSION, FrameKey, parse_json, payload_hash
 from sidestream_contracts.ids import ID_PATTERN, nearest
 from sidestream_ingest import values
+from sidestream_ingest.plain import read_plain
+from sidestream_ingest.sending import read_sending
 from sidestream_ingest.unknown import storable_fields
-from sidestream_store.batch import CheckedFrame, Reading, Scan
+from sidestream_store.batch import CheckedFrame, Readings, Scan, Sending
 from sidestream_store.catalogue import Catalogue, KnownSensor
 from sidestream_store.quarantine import Message, Quarantined
 
@@ -75,12 +77,32 @@ def sensor_id(name: str | None) -> str | None:
 
 
 def check_frame(
-    message: Message, key: FrameKey, device_id: int, catalogue: Catalogue, snippet: Callable[[str], str]
+    message: Message,
+    key: FrameKey,
+    device_id: int,
+    catalogue: Catalogue,
+    snippet: Callable[[str], str],
 ) -> CheckedFrame:
     """The frame with its usable readings and scans; never raises for what a device may send.
 
     `snippet` gives the lines for hub.yaml that would make an unknown sensor known.
     """
+    sending = read_sending(message.properties)
+    return read_plain(message, key, device_id, catalogue, sending) or check_closely(
+        message, key, device_id, catalogue, snippet, sending=sending
+    )
+
+
+def check_closely(
+    message: Message,
+    key: FrameKey,
+    device_id: int,
+    catalogue: Catalogue,
+    snippet: Callable[[str], str],
+    *,
+    sending: Sending,
+) -> CheckedFrame:
+    """As `check_frame`, reading by reading, so that each that can't be used is named with its reason."""
     try:
         _check_sender(message, device_id, catalogue)
         body = parse_json(message.raw)
@@ -88,11 +110,11 @@ def check_frame(
         columns = _columns(body, kind)
     except ContractError as error:
         entry = message.quarantined(error.reason, str(error), _claimed_readings(message.raw))
-        return CheckedFrame(device_id, key, "unusable", message, quarantine=(entry,))
+        return CheckedFrame(device_id, key, "unusable", message, quarantine=(entry,), sending=sending)
     recorded = body.get("clock") == "recorded"
     bounds = values.Bounds.at_door(catalogue, message.received_at, recorded=recorded)
     rejects = _Rejects()
-    readings: list[Reading] = []
+    readings: list[tuple[int, int, float | None, int]] = []
     scans: list[Scan] = []
     names = body["sensors"]
     for index, t, val, q, rssi in columns:
@@ -103,7 +125,7 @@ def check_frame(
             if kind == "scans":
                 scans.append(Scan(time_us, _of_kind(sensor, kind), values.code(val), values.rssi(rssi), quality))
             else:
-                readings.append(Reading(time_us, _of_kind(sensor, kind), sensor.stored(values.value(val)), quality))
+                readings.append((time_us, _of_kind(sensor, kind), sensor.stored(values.value(val)), quality))
         except ContractError as error:
             rejects.add(name, error, (index, t, val, q, rssi))
     extra = storable_fields({name: value for name, value in body.items() if name not in _KNOWN})
@@ -113,10 +135,11 @@ def check_frame(
         kind,
         message,
         recorded,
-        tuple(readings),
+        Readings.of(readings),
         tuple(scans),
         rejects.quarantine(message, body, catalogue),
         extra,
+        sending,
     )
 
 
@@ -130,7 +153,7 @@ def check_undamaged(message: Message, key: FrameKey) -> None:
 
 
 def _check_sender(message: Message, device_id: int, catalogue: Catalogue) -> None:
-    if device_id not in catalogue.devices.values():
+    if device_id not in catalogue.device_ids:
         raise ContractError("unknown_device", _unknown_device(message.device, catalogue))
 
 

@@ -141,4 +141,4 @@ class _Replayer:
 
     def _make_partitions(self, frame: CheckedFrame) -> None:
         if not frame.recorded:
-            self._partitions.ensure(self._connection, [r.time_us for r in frame.readings])
+            self._partitions.ensure(self._connection, [frame.readings.time_us])

@@ -10,7 +10,8 @@ from typing import Any
 from sidestream_contracts.errors import ContractError
 from sidestream_store.catalogue import Catalogue
 
-_LARGEST = 1e30
+LARGEST = 1e30
+"""A value beyond it is no measurement of anything."""
 _LARGEST_TIME_US = 2**62
 _MAX_CODE = 512
 _SPANS = ((365.2425 * 86_400, "years"), (86_400, "days"), (3_600, "hours"), (60, "minutes"))
@@ -80,8 +81,8 @@ def value(val: Any) -> float | None:
         )
     if isinstance(val, float) and not math.isfinite(val):
         raise ContractError("not_finite", f"`val` is {val}; a number that is not known is null.")
-    if abs(val) > _LARGEST:
-        raise ContractError("out_of_bounds", f"`val` is larger than {_LARGEST:g}.")
+    if abs(val) > LARGEST:
+        raise ContractError("out_of_bounds", f"`val` is larger than {LARGEST:g}.")
     return float(val)
 
 

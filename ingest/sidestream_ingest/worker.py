@@ -113,18 +113,17 @@ class Worker:
         batch = self._persist(lambda c: self._desk.sort(c, arrivals))
         if batch is None:
             return
-        times_us = [r.time_us for f in batch.frames if not f.recorded for r in f.readings]
-        self._persist(lambda c: self._partitions.ensure(c, times_us))
+        live = [f.readings.time_us for f in batch.frames if not f.recorded]
+        self._persist(lambda c: self._partitions.ensure(c, live))
         self._deliver(batch.frames)
         if batch.loose:
             loose = self._persist(lambda c: apply_frames(c, [], batch.loose))
             if loose is not None:
                 self._count(loose)
         self._persist(lambda c: self._desk.save_statuses(c, batch))
-        keys = {(f.device_id, f.key.epoch, f.key.lane) for f in batch.frames}
-        acks = self._persist(lambda c: acknowledgements(c, keys)) or {}
+        acks = self._persist(lambda c: acknowledgements(c, [f.ledger_key for f in batch.frames])) or []
         failpoint.reach("ingest.before_ack")
-        for (device_id, _, _), ack in acks.items():
+        for device_id, ack in acks:
             subscriber.acknowledge(batch.senders[device_id], ack)
             self._stats.acknowledgements += 1
         failpoint.reach("ingest.after_ack")

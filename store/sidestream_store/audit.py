@@ -134,7 +134,7 @@ def twin_figures(
 def rows(dsn: str) -> int:
     """How many readings and scans frames have brought so far."""
     with open_connection(dsn, "audit") as connection, transient_errors("count rows"):
-        row = connection.execute("SELECT COALESCE(sum(readings), 0)::bigint FROM sidestream.frame").fetchone()
+        row = connection.execute("SELECT COALESCE(sum(readings), 0)::bigint FROM sidestream_v.frame").fetchone()
     return int(row[0]) if row else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +57,10 @@ class Catalogue:
     early_s: float
     devices: Mapping[tuple[str, str], int]
     sensors: Mapping[str, KnownSensor]
+    device_ids: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "device_ids", frozenset(self.devices.values()))
 
 
 def announce(catalogue: Catalogue, device_id: int, units: Mapping[str, str | None]) -> Catalogue:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from sidestream_contracts.errors import TransientError
 from sidestream_store.connect import transient_errors
@@ -21,9 +23,11 @@ class Partitions:
     def __init__(self) -> None:
         self._weeks: set[int] = set()
 
-    def ensure(self, connection: psycopg.Connection, times_us: Iterable[int]) -> None:
+    def ensure(self, connection: psycopg.Connection, times_us: Sequence[NDArray[np.int64] | int]) -> None:
         """Afterwards a row of each of these times has a partition; in a transaction of its own, since it locks."""
-        weeks = {time_us // _WEEK_US for time_us in times_us} - self._weeks
+        if not times_us:
+            return
+        weeks = set((np.hstack(times_us) // _WEEK_US).tolist()) - self._weeks
         for week in sorted(weeks):
             start = _UNIX + timedelta(microseconds=week * _WEEK_US)
             ensure_range(connection, start, start + timedelta(days=7))

@@ -16,13 +16,13 @@ from psycopg import sql
 
 from sidestream_contracts.hub import Retention
 from sidestream_store.connect import Connection, transient_errors
+from sidestream_store.ledger import fold
 from sidestream_store.migrate import profile
 
 MARGIN = timedelta(days=1)
 """Readings stay so much longer than asked: a figure of the first day after a drop would rest on readings before it."""
 
 _LOCK_TIMEOUT = "5s"
-_FOLD = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,22 +156,16 @@ _SCAN_OF_A_LOT_LONG_GONE = (
 
 def _ledger(connection: Connection, kept: Retention, now_at: datetime, dry_run: bool) -> Iterator[Gone]:
     """Old rows are folded into what is known to be applied, so that a frame sent again is still known."""
-    able = connection.execute(
-        "SELECT to_regprocedure('sidestream.fold_ledger(timestamptz, int)') IS NOT NULL"
-    ).fetchone()
-    if kept.ledger_days is None or not (able and able[0]):
+    if kept.ledger_days is None:
         return
     before = now_at - timedelta(days=kept.ledger_days)
     if dry_run:
-        row = connection.execute("SELECT count(*) FROM sidestream.frame WHERE received_at < %s", [before]).fetchone()
+        row = connection.execute(
+            "SELECT count(*) FROM sidestream.frame WHERE received_at < %s AND extra IS NULL", [before]
+        ).fetchone()
         yield Gone("ledger", before, row[0] if row else 0, "frames to fold")
         return
-    folded, moved = 0, _FOLD
-    while moved == _FOLD:
-        row = connection.execute("SELECT sidestream.fold_ledger(%s, %s)", [before, _FOLD]).fetchone()
-        moved = int(row[0]) if row else 0
-        folded += moved
-    yield Gone("ledger", before, folded, "frames folded")
+    yield Gone("ledger", before, fold(connection, before), "frames folded")
 
 
 _STEPS = (

@@ -13,6 +13,7 @@ _PARTS = {
     "scan": "scans",
     "frame": "ledger",
     "frame_mark": "ledger",
+    "frame_fold": "ledger",
     "latest": "latest",
     "dirty": "dirty",
     "quarantine": "quarantine",

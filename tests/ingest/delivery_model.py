@@ -108,7 +108,7 @@ class Worker:
 
     connection: psycopg.Connection
     holding: list[Sent] = field(default_factory=list)
-    applied: set[tuple[int, str, str]] = field(default_factory=set)
+    applied: set[tuple[int, str, str, int]] = field(default_factory=set)
     memory: Counter = field(default_factory=Counter)
     open: ExitStack | None = None
 
@@ -163,7 +163,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         apply_frames(worker.connection, frames)
 
     def acknowledge(self, worker: Worker) -> list[Acknowledgement]:
-        return list(acknowledgements(worker.connection, worker.applied).values())
+        return [ack for _, ack in acknowledgements(worker.connection, worker.applied)]
 
     def may_acknowledge(self, worker: Worker) -> bool:
         return worker.open is None
@@ -328,7 +328,7 @@ class DeliveryMachine(RuleBasedStateMachine):
             self.apply(worker, frames)
         except TransientError:
             return False  # the other worker's open transaction is in the way
-        worker.applied |= {(f.device_id, f.key.epoch, f.key.lane) for f in frames}
+        worker.applied |= {f.ledger_key for f in frames}
         worker.holding = []
         return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -19,7 +19,7 @@ from sidestream_store.delivery import apply_frames
 from sidestream_store.fault_injection import refuse_value
 from sidestream_store.guard import check_writable
 from sidestream_store.hub_apply import apply_hub
-from sidestream_store.ledger import acknowledgements
+from sidestream_store.ledger import acknowledgements, fold
 from sidestream_store.partitions import Partitions
 from sidestream_store.quarantine import Message
 
@@ -44,11 +44,20 @@ def hub(database, connect, tmp_path):
 
 
 def checked(
-    connection, payload: bytes, seq: int, *, epoch: str = EPOCH, lane="live", channel="readings", address=GATEWAY
+    connection,
+    payload: bytes,
+    seq: int,
+    *,
+    epoch: str = EPOCH,
+    lane="live",
+    channel="readings",
+    address=GATEWAY,
+    properties=(),
+    received_at=NOW,
 ):
     device = device_number(connection, address.party, address.device)
     name = f"{address.hub}/{address.party}/{address.device}"
-    message = Message(address.topic(channel), name, payload, NOW, ())
+    message = Message(address.topic(channel), name, payload, received_at, tuple(properties))
     key = key_of(payload, seq, lane, epoch)
     return check_frame(message, key, device, load_catalogue(connection), lambda s: s)
 
@@ -58,7 +67,7 @@ def dump(connection) -> dict[str, list[tuple]]:
 
 
 def empty(connection) -> None:
-    tables = ", ".join(f"sidestream.{t}" for t in [*TABLES, "dirty", "frame_mark"])
+    tables = ", ".join(f"sidestream.{t}" for t in [*TABLES, "dirty", "frame_mark", "frame_fold"])
     connection.execute(f"TRUNCATE {tables}")
 
 
@@ -133,33 +142,120 @@ def test_nothing_is_committed_when_the_transaction_fails_half_way(hub, database)
     assert hub.execute("SELECT count(*) FROM sidestream.reading").fetchone() == (0,)
 
 
+def ledger_key(connection, seq: int, epoch: str = EPOCH, lane: str = "l"):
+    return (device_number(connection, "a", "gw"), epoch, lane, seq)
+
+
+def told(acks) -> list[int]:
+    """Every seq that the acknowledgements of one lane name."""
+    ranges = {r for _, ack in acks for r in ((1, ack.upto), *ack.also)}
+    return sorted({n for low, high in ranges for n in range(low, high + 1)})
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.permutations(range(1, 9)), st.integers(0, 8))
+@given(st.permutations(range(1, 9)), st.integers(1, 8))
 def test_an_acknowledgement_says_exactly_what_the_ledger_has(hub, order, count):
     empty(hub)
-    present = set(order[:count])
-    for seq in order[:count]:
+    for n, seq in enumerate(order[:count]):
         apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US + seq, 1.0)), seq)])
-        if seq % 3 == 0:
-            acknowledgements(hub, [(device_number(hub, "a", "gw"), EPOCH, "live")])
-    key = (device_number(hub, "a", "gw"), EPOCH, "live")
-    ack = acknowledgements(hub, [key])[key]
-    said = set(range(1, ack.upto + 1)) | {n for low, high in ack.also for n in range(low, high + 1)}
-    assert said == present
-    assert ack.upto + 1 not in present
+        acks = acknowledgements(hub, [ledger_key(hub, seq), ledger_key(hub, 99)])
+        assert told(acks) == sorted(order[: n + 1])
+        assert [ack.upto + 1 in order[: n + 1] for _, ack in acks] == [False]
+
+
+def test_what_is_not_committed_is_not_acknowledged(hub):
+    assert acknowledgements(hub, [ledger_key(hub, 1), ledger_key(hub, 7)]) == []
 
 
 def test_lanes_and_epochs_are_acknowledged_apart(hub):
     other = "f" * 32
     apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 1.0)), 1)])
     apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 2.0)), 2, epoch=other)])
-    device = device_number(hub, "a", "gw")
-    acks = acknowledgements(hub, [(device, EPOCH, "live"), (device, other, "live"), (device, EPOCH, "bulk")])
-    assert [(k[1] == EPOCH, k[2], a.upto, a.also) for k, a in sorted(acks.items())] == [
-        (True, "bulk", 0, []),
+    keys = [ledger_key(hub, 1), ledger_key(hub, 2, other), ledger_key(hub, 1, lane="b")]
+    acks = acknowledgements(hub, keys)
+    assert [(ack.epoch == EPOCH, ack.lane, ack.upto, ack.also) for _, ack in acks] == [
         (True, "live", 1, []),
         (False, "live", 0, [(2, 2)]),
     ]
+
+
+def test_frames_above_more_gaps_than_fit_one_acknowledgement_are_acknowledged_too(hub):
+    odd = range(1, 400, 2)
+    body = readings_body(("flow", NOW_US, 1.0))
+    apply_frames(hub, [checked(hub, body, seq) for seq in odd])
+    acks = acknowledgements(hub, [ledger_key(hub, seq) for seq in odd])
+    assert max(len(ack.also) for _, ack in acks) == 64
+    assert told(acks) == list(odd)
+    apply_frames(hub, [checked(hub, body, 1001)])
+    ((_, ack),) = acknowledgements(hub, [ledger_key(hub, 1001)])
+    assert (ack.upto, len(ack.also), ack.also[0], ack.also[-1]) == (1, 64, (3, 3), (1001, 1001))
+
+
+def test_the_ledger_folds_to_ranges_and_a_folded_frame_stays_committed(hub):
+    frames = [checked(hub, readings_body(("flow", NOW_US + n, float(n))), n) for n in range(1, 11)]
+    apply_frames(hub, frames)
+    acknowledgements(hub, [f.ledger_key for f in frames[:5]])
+    assert fold(hub, NOW, most=3) == 0
+    assert fold(hub, NOW + timedelta(days=1), most=3) == 10
+    assert hub.execute("SELECT count(*) FROM sidestream.frame").fetchone() == (0,)
+    again = apply_frames(hub, [*frames, checked(hub, readings_body(("flow", NOW_US, 9.0)), 11)])
+    assert (again.new, again.seen) == (1, 10)
+    assert told(acknowledgements(hub, [ledger_key(hub, 4)])) == list(range(1, 11))
+    assert hub.execute("SELECT count(*) FROM sidestream.reading").fetchone() == (11,)
+
+
+def test_a_reading_is_explained_after_its_ledger_row_is_folded(hub):
+    apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US + n, 1.0)), n) for n in (1, 2)])
+    fold(hub, NOW + timedelta(days=1))
+    apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US + 3, 1.0)), 3)])
+    rows = hub.execute(
+        "SELECT f.device, f.received_from, f.received_to, f.frames, f.folded FROM sidestream_v.reading r"
+        " JOIN sidestream_v.frame f ON f.frame_from <= r.frame_id AND f.frame_to >= r.frame_id ORDER BY r.time"
+    ).fetchall()
+    assert rows == [("gw", NOW, NOW, 2, True)] * 2 + [("gw", NOW, NOW, 1, False)]
+
+
+def test_fields_that_this_version_does_not_know_are_not_folded_away(hub):
+    apply_frames(hub, [checked(hub, readings_body(("flow", NOW_US, 1.0), colour="blue"), 1)])
+    assert fold(hub, NOW + timedelta(days=1)) == 0
+    assert hub.execute("SELECT extra FROM sidestream.frame").fetchone() == ({"colour": "blue"},)
+
+
+def test_folding_while_the_same_frames_come_again_doubles_nothing(hub, connect):
+    frames = [checked(hub, readings_body(("flow", NOW_US + n, float(n))), n) for n in range(1, 201)]
+    apply_frames(hub, frames)
+    stop = threading.Event()
+
+    def send_again():
+        connection = connect()
+        while not stop.is_set():
+            apply_frames(connection, frames)
+
+    sender = threading.Thread(target=send_again)
+    sender.start()
+    other = connect()
+    assert fold(other, NOW + timedelta(days=1), most=7) == 200
+    stop.set()
+    sender.join()
+    assert hub.execute("SELECT count(*), count(DISTINCT time) FROM sidestream.reading").fetchone() == (200, 200)
+
+
+def test_what_the_edge_says_of_its_clock_is_kept_and_shown(hub):
+    now = datetime.now(UTC)
+    for seq, (sent_s, sync) in enumerate([(-2.0, "synced"), (-3.5, "unsynced"), (None, None)], 1):
+        body = readings_body(("flow", NOW_US + seq, 1.0))
+        said = [] if sent_s is None else [("sent", str(round((now.timestamp() + sent_s) * 1e6))), ("sync", sync)]
+        frame = checked(hub, body, seq, properties=said, received_at=now)
+        apply_frames(hub, [frame])
+    assert hub.execute("SELECT clock_sync::text FROM sidestream.frame ORDER BY seq").fetchall() == [
+        ("s",),
+        ("u",),
+        ("?",),
+    ]
+    frames, least_s, most_s, share = hub.execute(
+        "SELECT frames, least_s, most_s, synced_share FROM sidestream_v.device_clock"
+    ).fetchone()
+    assert (frames, round(least_s, 2), round(most_s, 2), share) == (2, 2.0, 3.5, 0.5)
 
 
 def test_a_late_reading_does_not_replace_the_latest(hub):

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidestream_contracts.errors import ContractError
-from sidestream_ingest.check import check_frame, check_undamaged
+from sidestream_ingest.check import check_closely, check_frame, check_undamaged
 from sidestream_ingest.desk import Desk
-from sidestream_store.batch import CheckedFrame
+from sidestream_ingest.plain import read_plain
+from sidestream_ingest.sending import read_sending
+from sidestream_store.batch import CheckedFrame, Sending
 from sidestream_store.catalogue import Catalogue, KnownSensor
 from sidestream_store.quarantine import Message
 
@@ -60,7 +62,7 @@ def check(payload: bytes, *, device_id: int = 1, channel: str = "readings", key=
 )
 def test_a_bad_reading_is_kept_with_its_reason_and_its_neighbours_land(row, reason):
     frame = check(readings_body(("flow", NOW_US, 7.0), row, ("tin", NOW_US, None)))
-    assert [(r.sensor_id, r.value) for r in frame.readings] == [(1, 7.0), (2, None)]
+    assert [(sensor, value) for _, sensor, value, _ in frame.readings.rows()] == [(1, 7.0), (2, None)]
     assert [(q.reason, q.readings) for q in frame.quarantine] == [(reason, 1)]
 
 
@@ -87,7 +89,7 @@ def test_a_bad_reading_is_kept_with_its_reason_and_its_neighbours_land(row, reas
 )
 def test_a_broken_frame_is_kept_whole_with_its_reason(payload, reason):
     frame = check(payload)
-    assert not frame.readings
+    assert not len(frame.readings)
     assert [q.reason for q in frame.quarantine] == [reason]
     assert frame.quarantine[0].raw == payload
 
@@ -182,7 +184,7 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(["v", "kind", "sensors", "i", "t", "val", "q", "clock", "rssi"]), JSON))
 def test_no_json_object_raises_and_each_is_either_used_or_kept(body):
     frame = check(json.dumps({"v": 1, "kind": "readings", **body}).encode())
-    assert frame.readings or frame.quarantine
+    assert len(frame.readings) or frame.quarantine
 
 
 CELLS = st.tuples(
@@ -196,3 +198,71 @@ CELLS = st.tuples(
 def test_every_reading_of_a_frame_is_used_or_quarantined_once(rows):
     frame = check(readings_body(*rows))
     assert len(frame.readings) + sum(q.readings for q in frame.quarantine) == len(rows)
+
+
+FAST = st.tuples(
+    st.sampled_from(["flow", "tin"]),
+    st.integers(NOW_US - 10**9, NOW_US + 10**8),
+    st.none() | st.floats(-1e30, 1e30) | st.integers(-(2**70), 2**70),
+)
+BREAKS = st.sampled_from([
+    lambda body: body,
+    lambda body: body.replace(b'"val"', b'"q"', 1),
+    lambda body: body.replace(b'"v":1,', b'"v":1,"v":2,', 1),
+    lambda body: body.replace(b'"sensors":', b'"sensors":[],"sensors":', 1),
+    lambda body: body.replace(b'"i":', b'"\\u0069":', 1),
+    lambda body: body.replace(b'"live"', b'"recorded"', 1),
+    lambda body: body.replace(b',"clock":"live"', b"", 1),
+    lambda body: body.replace(b"{", b'{"rssi":null,', 1),
+    lambda body: body.replace(b"]", b".5]", 1),
+    lambda body: body.replace(b",", b",-0,", 1),
+    lambda body: body.replace(b"[0", b"[-0", 1),
+    lambda body: body.replace(b"[0", b"[0e0", 1),
+    lambda body: body.replace(b"flow", b"flov", 1),
+    lambda body: body + b"\x00",
+    lambda body: b"\xef\xbb\xbf" + body,
+    lambda body: body[:-1],
+])  # fmt: skip
+
+
+def outcome(frame: CheckedFrame | None):
+    return frame and (frame.kind, frame.recorded, list(map(repr, frame.readings.rows())), frame.quarantine, frame.extra)
+
+
+def both_ways(payload: bytes) -> tuple[CheckedFrame | None, CheckedFrame]:
+    message = Message(GATEWAY.topic("readings"), "h/a/gw", payload, NOW, ())
+    key = key_of(payload)
+    closely = check_closely(message, key, 1, CATALOGUE, lambda s: s, sending=Sending())
+    return read_plain(message, key, 1, CATALOGUE, Sending()), closely
+
+
+@given(st.lists(FAST | CELLS, min_size=1, max_size=20), BREAKS, BREAKS)
+def test_whatever_the_fast_way_takes_the_close_look_gives_too(rows, first, second):
+    payload = readings_body(*rows).replace(b": ", b":").replace(b", ", b",")
+    fast, closely = both_ways(second(first(payload)))
+    assert fast is None or outcome(fast) == outcome(closely)
+
+
+@given(st.lists(FAST, min_size=1, max_size=20))
+def test_a_good_frame_goes_the_fast_way(rows):
+    fast, closely = both_ways(readings_body(*rows))
+    assert outcome(fast) == outcome(closely)
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_bytes_that_are_no_frame_go_the_close_way(payload):
+    assert both_ways(payload)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("properties", "sending"),
+    [
+        ([("sent", "1795348800000000"), ("sync", "synced")], Sending(NOW, "synced")),
+        ([("sent", "1795348800000000")], Sending(NOW, "unknown")),
+        ([("sent", "soon"), ("sync", "perhaps")], Sending(None, "unknown")),
+        ([("sent", "9" * 18), ("sync", "unsynced")], Sending(None, "unsynced")),
+        ([("sent", "-5")], Sending()),
+    ],
+)
+def test_what_an_edge_says_of_its_clock_is_taken_or_left_but_never_refused(properties, sending):
+    assert read_sending(properties) == sending

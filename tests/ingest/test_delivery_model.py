@@ -48,7 +48,7 @@ class AcknowledgesWhatItHolds(DeliveryMachine):
         return from_memory(worker)
 
     def received(self, worker: Worker) -> None:
-        worker.applied |= {(f.device_id, f.key.epoch, f.key.lane) for f in self.checked(worker)}
+        worker.applied |= {f.ledger_key for f in self.checked(worker)}
 
 
 class AcknowledgesFromMemory(DeliveryMachine):
@@ -73,6 +73,7 @@ class DoesNotDeduplicate(DeliveryMachine):
             worker.connection.execute(
                 "DELETE FROM sidestream.frame WHERE epoch = %s::uuid AND seq = %s", [frame.key.epoch, frame.key.seq]
             )
+            worker.connection.execute("DELETE FROM sidestream.frame_mark")
         super().apply(worker, frames)
 
 
@@ -105,7 +106,7 @@ def from_memory(worker: Worker) -> list[Acknowledgement]:
     return [
         Acknowledgement(epoch=epoch, lane=lane, upto=highest)
         for (device, epoch, lane), highest in worker.memory.items()
-        if (device, epoch, lane) in worker.applied
+        if (device, epoch, lane[0]) in {key[:3] for key in worker.applied}
     ]
 
 

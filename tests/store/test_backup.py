@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from frames import EPOCH, GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
+from frames import GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
 from hub_files import TEST_HUB, test_hub
 from psycopg import sql
 
@@ -117,8 +117,8 @@ def test_all_tables_and_views_are_as_they_were_and_ingest_goes_on(filled, databa
         Partitions().ensure(back, [NOW_US])
         new = apply_frames(back, [reading_frame(back, 20)])
         assert (new.new, new.quarantined) == (1, 1)
-        told = acknowledgements(back, [(device_number(back, "a", "gw"), EPOCH, "live")])
-        assert [ack.upto for ack in told.values()] == [20]
+        told = acknowledgements(back, [reading_frame(back, seq).ledger_key for seq in range(1, 21)])
+        assert [ack.upto for _, ack in told] == [20]
         apply_hub(dsn, test_hub(), tmp_path)
         back.execute("SET ROLE sidestream_viewer")
         assert back.execute("SELECT count(*) FROM sidestream_v.reading").fetchone() > (0,)
