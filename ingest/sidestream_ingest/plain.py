@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidestream_contracts.frame import MAX_READINGS, FrameKey
-from sidestream_ingest.values import LARGEST, Bounds
+from sidestream_ingest.values import LARGEST, SMALLEST, Bounds
 from sidestream_store.batch import CheckedFrame, Readings, Sending
 from sidestream_store.catalogue import Catalogue, KnownSensor
 from sidestream_store.quarantine import Message
@@ -53,8 +53,10 @@ def read_plain(
     if sensors is None or not _named_once(message.raw, frame) or not _in_bounds(frame, bounds):
         return None
     value, which = np.array(frame.val, np.float64), np.array(frame.i, np.intp)
-    if (np.abs(value) > LARGEST).any():
+    size = np.abs(value)
+    if (size > LARGEST).any():
         return None
+    value[size < SMALLEST] = 0.0
     number = np.array([sensor.sensor_id for sensor in sensors], np.int32)[which]
     if any(sensor.is_converted for sensor in sensors):
         value = _stored(value, which, sensors)

@@ -12,6 +12,9 @@ from sidestream_store.catalogue import Catalogue
 
 LARGEST = 1e30
 """A value beyond it is no measurement of anything."""
+SMALLEST = 1e-100
+"""A value closer to zero is kept as 0, which it is by any measure: PostgreSQL fails on squares and quotients that underflow,
+and a filter that fades out, or memory that nobody filled, sends such numbers."""
 _LARGEST_TIME_US = 2**62
 _MAX_CODE = 512
 _SPANS = ((365.2425 * 86_400, "years"), (86_400, "days"), (3_600, "hours"), (60, "minutes"))
@@ -72,7 +75,7 @@ def quality(q: Any) -> int:
 
 
 def value(val: Any) -> float | None:
-    """A finite float of sane size, or None; ContractError `not_a_number`, `not_finite`, `out_of_bounds`."""
+    """A finite float of sane size, or None (closer to zero than SMALLEST is 0); ContractError `not_a_number`, `not_finite`, `out_of_bounds`."""
     if val is None:
         return None
     if isinstance(val, bool) or not isinstance(val, int | float):
@@ -83,7 +86,7 @@ def value(val: Any) -> float | None:
         raise ContractError("not_finite", f"`val` is {val}; a number that is not known is null.")
     if abs(val) > LARGEST:
         raise ContractError("out_of_bounds", f"`val` is larger than {LARGEST:g}.")
-    return float(val)
+    return float(val) if abs(val) >= SMALLEST else 0.0
 
 
 def code(val: Any) -> str:

@@ -203,7 +203,7 @@ def test_every_reading_of_a_frame_is_used_or_quarantined_once(rows):
 FAST = st.tuples(
     st.sampled_from(["flow", "tin"]),
     st.integers(NOW_US - 10**9, NOW_US + 10**8),
-    st.none() | st.floats(-1e30, 1e30) | st.integers(-(2**70), 2**70),
+    st.none() | st.floats(-1e30, 1e30) | st.floats(-1e-99, 1e-99) | st.integers(-(2**70), 2**70),
 )
 BREAKS = st.sampled_from([
     lambda body: body,
@@ -241,6 +241,13 @@ def test_whatever_the_fast_way_takes_the_close_look_gives_too(rows, first, secon
     payload = readings_body(*rows).replace(b": ", b":").replace(b", ", b",")
     fast, closely = both_ways(second(first(payload)))
     assert fast is None or outcome(fast) == outcome(closely)
+
+
+@pytest.mark.parametrize("val", [5e-324, -6.9e-310, 9e-101, -0.0])
+def test_what_is_closer_to_zero_than_any_measurement_is_zero(val):
+    fast, closely = both_ways(readings_body(("flow", NOW_US, val), ("flow", NOW_US, 1e-99)))
+    assert outcome(fast) == outcome(closely)
+    assert list(map(repr, fast.readings.value.tolist())) == ["0.0", "1e-99"]
 
 
 @given(st.lists(FAST, min_size=1, max_size=20))

@@ -92,6 +92,34 @@ def test_values_outside_the_sensors_range_are_counted_and_not_averaged(database,
         assert found == [(2, 2, 7.0, 8.0)], table
 
 
+def test_numbers_too_small_to_be_squared_or_divided_break_no_rollup_and_no_view(database, connect, tmp_path):
+    apply_hub(database, test_hub(), tmp_path)
+    connection = connect()
+    at = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    ensure_range(connection, at, at)
+    connection.execute(
+        "INSERT INTO sidestream.reading SELECT %s + n * interval '1 minute', sensor_id, CASE n WHEN 0 THEN 5e-324 ELSE 0 END, 0, 1"
+        " FROM sidestream.sensor, generate_series(0, 3) n WHERE id = 'flow'",
+        [at],
+    )
+    connection.execute(
+        "SELECT sidestream.refresh_rollups(ARRAY(SELECT sensor_id FROM sidestream.sensor), %s, %s)",
+        [at, at + timedelta(minutes=3)],
+    )
+    for table in ("rollup_1h", "rollup_1d"):
+        assert connection.execute(f"SELECT n, mean FROM sidestream_v.{table}").fetchall() == [(4, 0.0)]
+    for table, more in (("twin_value", "n, "), ("twin_latest", "")):
+        connection.execute(
+            f"INSERT INTO sidestream.{table} (subject_kind, subject, quantity, time, step_s, value, sd_random, sd_systematic,"
+            f" origin, completeness, {more}inputs, flags, computed_at)"
+            f" VALUES ('stream', 's', 'mass_flow', %(at)s, 60, 1e-170, 1e-310, 3, 'measured', 1, {'1, ' if more else ''}'[]', '[]', %(at)s)",
+            {"at": at},
+        )
+        assert connection.execute(f"SELECT sd FROM sidestream_v.{table}").fetchall() == [(3.0,)]
+    root = "SELECT sidestream.root_sum_square(3, 4), sidestream.root_sum_square(1e-310, 1e-200), sidestream.root_sum_square(NULL, 1e-310)"
+    assert connection.execute(root).fetchone() == (5.0, 0.0, None)
+
+
 def test_a_changed_hub_has_scans_and_readings_computed_again(database, connect, tmp_path):
     apply_hub(database, test_hub(), tmp_path)
     connection = connect()

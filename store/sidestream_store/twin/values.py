@@ -18,6 +18,8 @@ from sidestream_store.twin.dirty import step_start
 
 TRUST = ("measured", "reconciled", "manual", "estimated", "forecast", "agreed")
 """Origins from the most to the least trusted."""
+_SMALLEST = 1e-100
+"""A figure closer to zero is kept as 0: PostgreSQL fails on a square that underflows, and the whole query with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +147,13 @@ def _rows(computed: Iterable[Computed], step_s: int) -> Iterator[tuple[Any, ...]
         subject, inputs = part.subject, json.dumps(part.inputs, sort_keys=True)
         for v in part.values:
             yield (
-                subject.kind, subject.id, subject.quantity, step_start(v.step, step_s), step_s, v.value, v.sd_random,
-                v.sd_systematic, v.origin, v.completeness, v.n, inputs, json.dumps(v.flags),
+                subject.kind, subject.id, subject.quantity, step_start(v.step, step_s), step_s, _kept(v.value),
+                _kept(v.sd_random), _kept(v.sd_systematic), v.origin, v.completeness, v.n, inputs, json.dumps(v.flags),
             )  # fmt: skip
+
+
+def _kept(figure: float | None) -> float | None:
+    return figure if figure is None or not abs(figure) < _SMALLEST else 0.0
 
 
 def add_up(connection: Connection, computed: Sequence[Computed], step_s: int) -> None:
