@@ -57,7 +57,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("sidestream_ingest_frames_total", "counter", ("result",), "frames applied: `new`, or `seen` before and only acknowledged again"),
     Metric("sidestream_ingest_readings_total", "counter", (), "readings and scans committed"),
     Metric("sidestream_ingest_quarantined_total", "counter", ("reason",), "entries put into quarantine"),
-    Metric("sidestream_ingest_refused_total", "counter", (), "messages that found the queue full; their gateways send them again"),
+    Metric("sidestream_ingest_queue_full_total", "counter", (), "times at which nothing more was read because the queue was full"),
     Metric("sidestream_ingest_acknowledgements_total", "counter", (), "acknowledgements sent to gateways"),
     Metric("sidestream_ingest_queue_messages", "gauge", (), "messages that wait in memory for a commit"),
     Metric("sidestream_ingest_queue_bytes", "gauge", (), "bytes of their payloads"),

@@ -12,8 +12,8 @@ from sidestream_contracts.errors import ContractError
 from sidestream_contracts.frame import FrameKey, parse_json, parse_key
 from sidestream_contracts.messages import AnnouncedSensor, Status
 from sidestream_contracts.topics import DeviceAddress, parse_topic
+from sidestream_ingest.arrivals import Arrival
 from sidestream_ingest.check import check_frame, check_undamaged
-from sidestream_ingest.subscriber import Arrival
 from sidestream_store.batch import CheckedFrame
 from sidestream_store.catalogue import Catalogue, announce, device_number, hub_version, load_catalogue, save_status
 from sidestream_store.connect import Connection

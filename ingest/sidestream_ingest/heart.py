@@ -29,7 +29,7 @@ class Heart:
         beat(connection, self._who, figures)
         self._told_s = time.monotonic()
         self._due_s = self._told_s + BEAT_S
-        self._told = (self._stats.readings, self._subscriber.refused)
+        self._told = (self._stats.readings, self._subscriber.times_full)
 
     def figures(self) -> dict[str, Figure]:
         """What the row says."""
@@ -48,8 +48,8 @@ class Heart:
             "readings": stats.readings,
             "readings_per_s": round((stats.readings - self._told[0]) / elapsed_s, 1),
             "quarantined": stats.quarantined.total(),
-            "refused": subscriber.refused,
-            "refused_lately": subscriber.refused - self._told[1],
+            "queue_full": subscriber.times_full,
+            "queue_full_lately": subscriber.times_full - self._told[1],
             "last_commit_at": stats.last_commit_at.isoformat() if stats.last_commit_at else None,
             "commit_mean_ms": round(1000 * stats.commits.sum_s / commits, 1) if commits else None,
         }

@@ -19,7 +19,7 @@ def samples(stats: Stats, subscriber: Subscriber) -> Iterator[Sample]:
     yield Sample(f"{_PREFIX}readings_total", stats.readings)
     for reason, count in sorted(dict(stats.quarantined).items()):
         yield Sample(f"{_PREFIX}quarantined_total", count, (reason,))
-    yield Sample(f"{_PREFIX}refused_total", subscriber.refused)
+    yield Sample(f"{_PREFIX}queue_full_total", subscriber.times_full)
     yield Sample(f"{_PREFIX}acknowledgements_total", stats.acknowledgements)
     yield Sample(f"{_PREFIX}queue_messages", queue_messages)
     yield Sample(f"{_PREFIX}queue_bytes", queue_bytes)

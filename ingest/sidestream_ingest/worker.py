@@ -15,12 +15,13 @@ import structlog
 from sidestream_contracts import failpoint
 from sidestream_contracts.errors import ContractError, TransientError
 from sidestream_contracts.metrics import LOOPBACK, Shown, show
+from sidestream_ingest.arrivals import Arrival
 from sidestream_ingest.desk import Desk
 from sidestream_ingest.heart import Heart
 from sidestream_ingest.hints import HintPublisher
 from sidestream_ingest.metrics import samples
 from sidestream_ingest.stats import Stats
-from sidestream_ingest.subscriber import Arrival, BrokerAddress, Subscriber
+from sidestream_ingest.subscriber import BrokerAddress, Subscriber
 from sidestream_store.batch import CheckedFrame
 from sidestream_store.catalogue import load_catalogue
 from sidestream_store.connect import Connection, open_connection
@@ -91,7 +92,7 @@ class Worker:
                     self._persist(heart.beat)
                 if time.monotonic() - reported_at > self._settings.report_s:
                     reported_at = time.monotonic()
-                    _log.info("so far", **self._stats.summary(), refused=subscriber.refused)
+                    _log.info("so far", **self._stats.summary(), queue_full=subscriber.times_full)
         finally:
             subscriber.stop()
             self.leave()

@@ -34,7 +34,7 @@ from sidestream_store.workers import Identity, beat
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 WELL = {
-    "broker": "127.0.0.1:1883", "broker_connected": True, "readings_per_s": 500.0, "refused_lately": 0,
+    "broker": "127.0.0.1:1883", "broker_connected": True, "readings_per_s": 500.0, "queue_full_lately": 0,
     "last_commit_at": NOW.isoformat(),
 }  # fmt: skip
 
@@ -57,7 +57,7 @@ RULES = [
     (ingest([worker(alive=False, silent_s=300)], NOW), "broken", "process 42 on host was last seen 5 min ago"),
     (ingest([worker(broker_connected=False)], NOW), "broken", "without the broker 127.0.0.1:1883"),
     (ingest([worker(), worker(broker_connected=False)], NOW), "attention", "1 worker without the broker"),
-    (ingest([worker(refused_lately=7)], NOW), "attention", "7 messages found the queue full"),
+    (ingest([worker(queue_full_lately=7)], NOW), "attention", "the queue was full 7 times in the last seconds"),
     (ingest([worker(), worker(alive=False, silent_s=60)], NOW), "attention", "ended without a word"),
     (ingest([worker(started_s=50), worker(alive=False, silent_s=60)], NOW), "ok", "1 worker"),
     (ingest(None, NOW), "attention", "could not be read"),

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from sidestream_contracts.errors import DomainError, TransientError
 from sidestream_contracts.topics import DeviceAddress
 from sidestream_ingest import replay as replaying
+from sidestream_ingest.arrivals import Arrival
 from sidestream_ingest.check import check_frame
 from sidestream_ingest.desk import Desk
 from sidestream_ingest.replay import replay
-from sidestream_ingest.subscriber import Arrival, BrokerAddress
+from sidestream_ingest.subscriber import BrokerAddress
 from sidestream_ingest.worker import Settings, Worker
 from sidestream_store import audit
 from sidestream_store.catalogue import device_number, load_catalogue, save_status

@@ -19,7 +19,8 @@ from sidestream_app.chaos.tap import covers
 from sidestream_app.demo.counting import Count, Measurement, count
 from sidestream_contracts.messages import Acknowledgement
 from sidestream_contracts.topics import DeviceAddress
-from sidestream_ingest.subscriber import Arrival, BrokerAddress, Subscriber
+from sidestream_ingest.arrivals import Arrival
+from sidestream_ingest.subscriber import BrokerAddress, Subscriber
 from sidestream_ingest.worker import Settings, Worker
 from sidestream_store import audit
 from sidestream_store.fault_injection import Kept, kept

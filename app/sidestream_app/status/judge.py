@@ -61,8 +61,8 @@ def _ingest_trouble(
         level: Level = "broken" if len(cut) == len(alive) else "attention"
         return Line("ingest", level, f"{text}; {_count(len(cut), 'worker')} without the broker {brokers}",
                     "is the broker running, and does it let this login in? See the worker's log")  # fmt: skip
-    if refused := sum(w.figures.get("refused_lately") or 0 for w in alive):
-        return Line("ingest", "attention", f"{text}; {refused} messages found the queue full in the last seconds",
+    if full := sum(w.figures.get("queue_full_lately") or 0 for w in alive):
+        return Line("ingest", "attention", f"{text}; the queue was full {full} times in the last seconds",
                     "ingest does not keep up: start another worker with the same settings. Nothing is lost")  # fmt: skip
     if len({w.version for w in alive}) > 1:
         return Line("ingest", "attention", f"{text}; workers of different versions: {_several(sorted({w.version for w in alive}))}",
