@@ -68,4 +68,4 @@ chaos: setup ## faults at random moments for a minute, then exact counting; SEED
 	@$(BIN)/sidestream chaos --seed $(SEED) $(ARGS)
 
 clean: ## remove everything that make made, the demo's data too
-	rm -rf .venv .build .sidestream test-output tests/timescale/node_modules
+	rm -rf .venv .build .sidestream test-output tests/timescale/node_modules tests/edge/sparkplug/node_modules

@@ -96,6 +96,7 @@ correct.command(f"{_HERE}.correct:withdraw", help="Let a correction count no lon
 app.command(correct)
 
 bench = App(name="bench", help="Measure this machine: the same keys each time, progress on stderr.")
+bench.command(f"{_HERE}.bench:ingest", help="Frames into the database, against raw COPY.")
 bench.command(f"{_HERE}.bench:query", help="Every dashboard panel's SQL over a month of a large hub.")
 app.command(bench)
 

@@ -26,7 +26,7 @@ TIMESCALE_DSN = "SIDESTREAM_TEST_TIMESCALE_DSN"
 RANGES_S = {"6h": 6 * 3600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
 LIMIT_MS = 200.0
 """What the slowest panel may take, 95 of 100 times."""
-_NO_TIMESCALE = f"no TimescaleDB: name one with --timescale-dsn or {TIMESCALE_DSN}"
+NO_TIMESCALE = f"no TimescaleDB: name one with --timescale-dsn or {TIMESCALE_DSN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def bench_query(scale: Scale, timescale_dsn: str | None, say: Say) -> dict[str, 
     if dsn:
         found["profiles"]["timescale"] = _profile("timescale", dsn, scale, say)
     else:
-        found["profiles"] |= {"timescale": None, "timescale_why": _NO_TIMESCALE}
+        found["profiles"] |= {"timescale": None, "timescale_why": NO_TIMESCALE}
     return found
 
 

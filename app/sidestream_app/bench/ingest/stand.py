@@ -1,0 +1,100 @@
+"""The test stand: a database of its own, a broker and one ingest worker as the product runs them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidestream_app.embedded.broker import broker_spec
+from sidestream_app.embedded.ports import LOOPBACK, free_port
+from sidestream_app.supervise import ProcessSpec, Supervisor, log_line
+from sidestream_contracts.errors import TransientError
+from sidestream_contracts.hub import HubFile
+from sidestream_store.audit import rows
+from sidestream_store.hub_apply import apply_hub
+from sidestream_store.migrate import create_database, drop_database, migrate, on_database
+
+Say = Callable[[str], None]
+_WORKER = "ingest"
+_LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What runs, and how to ask and steer it."""
+
+    dsn: str
+    broker_port: int
+    folder: Path
+    supervisor: Supervisor
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The worker stands still inside; its session at the broker stays and fills."""
+        self.supervisor.send(_WORKER, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.supervisor.send(_WORKER, signal.SIGCONT)
+
+    def until_committed(self, readings: int, within_s: float) -> None:
+        """Returns when frames have brought so many readings; TransientError with both numbers when they have not in time."""
+        deadline_s = time.monotonic() + within_s
+        while (found := rows(self.dsn)) < readings:
+            if time.monotonic() > deadline_s:
+                raise TransientError(f"{found:,} of {readings:,} readings were committed in {within_s:.0f} s.")
+            time.sleep(_LOOK_S)
+
+    def worker_peak_mb(self) -> float:
+        """The most memory that the worker had resident since its start, MB; NaN where the kernel does not tell."""
+        pid = self.supervisor.pids()[_WORKER]
+        status = Path(f"/proc/{pid}/status")
+        lines = status.read_text().splitlines() if status.exists() else []
+        return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM")), float("nan"))
+
+
+@contextmanager
+def stand(admin_dsn: str, hub: HubFile, folder: Path) -> Iterator[Stand]:
+    """A stand with `hub` applied and the worker connected; everything of it is gone afterwards."""
+    with ExitStack() as undo, _database(admin_dsn, "ingest") as dsn:
+        migrate(dsn)
+        apply_hub(dsn, hub, folder)
+        port = free_port()
+        env = {"SIDESTREAM_DSN": dsn, "SIDESTREAM_BROKER_HOST": LOOPBACK, "SIDESTREAM_BROKER_PORT": str(port)}
+        worker = ProcessSpec(
+            _WORKER,
+            (sys.executable, "-m", "sidestream_app", "ingest", "run"),
+            folder / "ingest.log",
+            env=env,
+            depends_on=("broker",),
+            ready=log_line("connected to the broker"),
+        )
+        supervisor = Supervisor([broker_spec(port, folder / "broker.log"), worker])
+        undo.callback(supervisor.stop_all)
+        supervisor.start_all()
+        yield Stand(dsn, port, folder, supervisor)
+
+
+@contextmanager
+def copy_database(admin_dsn: str, hub: HubFile, folder: Path) -> Iterator[str]:
+    """The DSN of a database like the stand's, into which nobody but the caller writes."""
+    with _database(admin_dsn, "copy") as dsn:
+        migrate(dsn)
+        apply_hub(dsn, hub, folder)
+        yield dsn
+
+
+@contextmanager
+def _database(admin_dsn: str, purpose: str) -> Iterator[str]:
+    name = f"sidestream_bench_{purpose}_{os.getpid()}"
+    create_database(admin_dsn, name)
+    try:
+        yield on_database(admin_dsn, name)
+    finally:
+        drop_database(admin_dsn, name)
