@@ -33,7 +33,7 @@ class Latest(NamedTuple):
 
     @property
     def rank(self) -> tuple[datetime, float, str, int]:
-        """The greater one is the newer one, as in the statement below."""
+        """The greater one is the newer one, as in the statement below, whose codes are therefore in the order of "C"."""
         return (self.time, -np.inf if self.value is None else self.value, self.code or "", -self.quality)
 
 
@@ -52,8 +52,9 @@ def upsert(connection: psycopg.Connection, rows: Iterable[Latest]) -> None:
         " ON CONFLICT (sensor_id) DO UPDATE SET time = excluded.time, value = excluded.value, code = excluded.code,"
         " quality = excluded.quality, recorded = excluded.recorded, received_at = excluded.received_at,"
         " frame_id = excluded.frame_id"
-        " WHERE (excluded.time, COALESCE(excluded.value, '-infinity'), COALESCE(excluded.code, ''), -excluded.quality)"
-        " > (l.time, COALESCE(l.value, '-infinity'), COALESCE(l.code, ''), -l.quality)",
+        " WHERE (excluded.time, COALESCE(excluded.value, '-infinity'), COALESCE(excluded.code, '') COLLATE \"C\","
+        "   -excluded.quality)"
+        " > (l.time, COALESCE(l.value, '-infinity'), COALESCE(l.code, '') COLLATE \"C\", -l.quality)",
         [list(column) for column in zip(*(best[sensor] for sensor in sorted(best)), strict=True)],
     )
 

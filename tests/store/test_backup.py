@@ -161,6 +161,24 @@ def test_what_is_written_meanwhile_is_in_the_backup_wholly_or_not_at_all(
         assert first <= seen[0] <= written[-1]
 
 
+def test_no_partition_is_dropped_while_a_backup_is_made(filled, database, connect, tmp_path):
+    """Or the backup would lack its readings and not say that they were dropped, and roll-ups be computed from nothing."""
+    other, refused = connect(), []
+    other.execute("SET lock_timeout = '100ms'")
+    parts = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'sidestream.reading'::regclass"
+    (part,) = other.execute(f"{parts} ORDER BY 1 LIMIT 1").fetchone()
+
+    def drop(*_) -> None:
+        if not refused:
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute(f"DROP TABLE {part}")
+            refused.append(part)
+
+    save(database, tmp_path / "hub.zip", progress=drop)
+    assert refused
+    other.execute(f"DROP TABLE {part}")
+
+
 def test_every_table_of_the_schema_is_in_a_backup_or_left_out_for_a_reason(filled, database, tmp_path):
     manifest = save(database, tmp_path / "hub.zip")
     here = filled.execute(

@@ -28,7 +28,7 @@ _PART_BYTES = 1 << 20
 def save(dsn: str, path: Path, *, force: bool = False, progress: Progress = lambda *_: None) -> Manifest:
     """The whole hub as of now is in `path`, which is there whole or not at all.
 
-    Writers are not held up; rows deleted meanwhile are cleaned away only afterwards. ConfigurationError when the file is
+    Writers are not held up, but retention is, so that no partition goes that the instant still had; rows deleted meanwhile are cleaned away only afterwards. ConfigurationError when the file is
     there already (unless `force`) or the database has no hub; TransientError when the database goes away.
     """
     with (
@@ -39,6 +39,8 @@ def save(dsn: str, path: Path, *, force: bool = False, progress: Progress = lamb
         connection.transaction(),
     ):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # Before the snapshot is taken: what is dropped later would be gone from it all the same, and unknown to `dropped`.
+        connection.execute("LOCK TABLE sidestream.reading IN ACCESS SHARE MODE")
         connection.execute(TEXT_SETTINGS)
         hub = _hub(connection)
         saved = tuple(_save(connection, writer, table, progress) for table in inventory.tables(connection))
