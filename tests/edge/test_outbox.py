@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from sidestream_contracts.frame import LANES, payload_hash
 from sidestream_contracts.messages import Acknowledgement
 from sidestream_edge.measurement import Mark
 from sidestream_edge.outbox import Draft, Outbox, OutboxLock, read_journal
+from sidestream_edge.outbox.ballast import Ballast
 from sidestream_edge.outbox.store import ROW_BYTES
 
 
@@ -197,6 +199,26 @@ def test_a_full_disk_is_said_and_loses_neither_frame_nor_seq(path: Path) -> None
     outbox._db.execute("PRAGMA max_page_count=100000")
     outbox.append(drafts("live", b"x" * 100_000), {"d": "7"})
     assert [seq for _, seq, _ in keys(outbox, "live")] == [1, 2]
+    outbox.close()
+
+
+def test_a_disk_that_became_read_only_is_a_trouble_that_is_told_and_waited_for(path: Path, monkeypatch) -> None:
+    """A memory card that fails is mounted read-only: then not even the ballast can be given up."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    outbox = Outbox(path)
+    outbox._db.execute("PRAGMA max_page_count=1")
+    with monkeypatch.context() as read_only:
+        read_only.setattr(Path, "unlink", refuse)
+        read_only.setattr(Path, "open", refuse)
+        with pytest.raises(TransientError, match="full"):
+            outbox.append(drafts("live", b"x" * 100_000))
+        Ballast(path.with_name("other")).take()
+    outbox._db.execute("PRAGMA max_page_count=100000")
+    outbox.append(drafts("live", b"x" * 100_000))
+    assert [seq for _, seq, _ in keys(outbox, "live")] == [1]
     outbox.close()
 
 

@@ -22,25 +22,25 @@ class Ballast:
         self._path = outbox.with_name(outbox.name + ".ballast")
 
     def drop(self) -> bool:
-        """Whether there was something to give up."""
+        """Whether something was given up; never raises, because it is called where an error is on its way already."""
         try:
             self._path.unlink()
-        except FileNotFoundError:
+        except OSError:  # not there, or on a disk that was made read-only after an error
             return False
         return True
 
     def take(self) -> bool:
         """Whether the file is there afterwards; it is made only where four times its size is free."""
-        if self._path.exists():
-            return True
-        disk = disk_of(self._path.parent)
-        size = min(MOST_BYTES, int(disk.total_bytes * SHARE))
-        if disk.free_bytes < 4 * size:
-            return False
         try:
+            if self._path.exists():
+                return True
+            disk = disk_of(self._path.parent)
+            size = min(MOST_BYTES, int(disk.total_bytes * SHARE))
+            if disk.free_bytes < 4 * size:
+                return False
             with self._path.open("xb") as file:
                 os.posix_fallocate(file.fileno(), 0, size)
-        except OSError:  # too full after all, or a file system without it: the outbox works without ballast
+        except OSError:  # too full after all, read-only, or without fallocate: the outbox works without ballast
             self.drop()
             return False
         return True
