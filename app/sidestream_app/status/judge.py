@@ -118,16 +118,20 @@ def twin(state: TwinState | None, stored: StorageState | None, now_at: datetime)
 
 
 def devices(found: Sequence[DeviceState] | None, now_at: datetime) -> Line:
-    """Whether every gateway is there and can give away what it measures."""
+    """Whether every gateway is there and can give away what it measures; people are never away."""
     if found is None:
         return _unread("devices")
     if not found:
         return Line(
             "devices", "attention", "hub.yaml names no device", "add them under `devices:`, then `sidestream hub apply`"
         )
-    online = [d for d in found if d.state == "online"]
-    text = f"{len(online)} of {len(found)} online"
-    away = [d for d in found if d.state != "online"]
+    gateways = [d for d in found if d.state != "manual"]
+    people = f"{_count(len(found) - len(gateways), 'device')} of kind manual, where people enter figures"
+    if not gateways:
+        return Line("devices", "ok", f"no gateway; {people}")
+    online = [d for d in gateways if d.state == "online"]
+    text = f"{len(online)} of {len(gateways)} online" + (f"; {people}" if len(found) > len(gateways) else "")
+    away = [d for d in gateways if d.state != "online"]
     if away:
         names = _several([f"{d.device} ({_since(d, now_at)})" for d in away])
         return Line("devices", "attention" if online else "broken", f"{text}; not there: {names}",
