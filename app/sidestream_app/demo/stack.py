@@ -18,6 +18,8 @@ from sidestream_contracts.hubcheck import load_hub
 
 DATABASE = "sidestream"
 VIEWER = "sidestream_web"
+_FIRST_START_S = 120.0
+"""The first start of a fresh installation compiles every module, six processes at once: over 30 s on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class Stack:
                 self.layout.logs / f"{name}.log",
                 env={**self._environment(), **(env or {})},
                 depends_on=depends_on,
+                ready_timeout_s=_FIRST_START_S,
                 **options,  # type: ignore[arg-type]
             )
         )
