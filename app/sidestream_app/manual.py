@@ -81,8 +81,10 @@ def tickets(path: Path) -> Iterator[Said]:
                     given["sensor"], given["value"], given.get("unit") or None, given["at"], given["by"],
                     given.get("note") or None, given.get("sd") or None, where,
                 )  # fmt: skip
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: can't be read as UTF-8 text: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8 text (byte {error.start}); save it as CSV UTF-8.") from error
 
 
 def understood_entry(said: Said, hub: Hub, now_at: datetime) -> Entry:
