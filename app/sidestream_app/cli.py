@@ -8,14 +8,32 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from cyclopts import App
+from cyclopts import App, CycloptsError, MissingArgumentError
 
 from sidestream_app.logs import configure_logging
 from sidestream_contracts.errors import ConfigurationError, SidestreamError, TransientError
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def _asked_wrongly(error: CycloptsError) -> Text:
+    """A sentence as of our own errors; what is missing is named, with the environment variable that would do as well."""
+    from rich.text import Text  # as slow to import as all the rest, and only needed to say what is wrong
+
+    argument = error.argument if isinstance(error, MissingArgumentError) and error.keyword is None else None
+    if argument is None:
+        return Text(f"sidestream: {error}")
+    command = " ".join(["sidestream", *(error.command_chain or ())])
+    instead = "".join(f", or {name} in the environment" for name in argument.parameter.env_var or ())
+    return Text(f"sidestream: `{command}` needs {argument.name}{instead}; see `{command} --help`.")
+
+
 app = App(
     name="sidestream",
+    error_formatter=_asked_wrongly,
     help="Shows what flows between companies that use each other's side-streams, with numbers people trust.",
     version=version("sidestream"),
     help_format="markdown",

@@ -13,15 +13,27 @@ from sidestream_contracts.errors import ConfigurationError, TransientError
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 """A connection as this package hands it out; others pass it on and never look inside."""
 
+_NOT_MIGRATED = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+)
+
 
 @contextmanager
 def transient_errors(doing: str) -> Iterator[None]:
     """A lost, refused or restarted database inside the block comes out as TransientError that says `doing` what.
 
-    ConfigurationError where the login may not do it.
+    ConfigurationError where the login may not do it, and where the schema is missing or older than this version.
     """
     try:
         yield
+    except _NOT_MIGRATED as error:
+        raise ConfigurationError(
+            f"{doing}: the database does not have what this version of Sidestream needs ({error.diag.message_primary}); "
+            "run `sidestream db migrate` first."
+        ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(f"{doing}: this database login may not do that: {str(error).strip()}") from error
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:

@@ -11,10 +11,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Literal
 
-import psycopg
 from psycopg.types.json import Jsonb
 
-from sidestream_contracts.errors import ConfigurationError
 from sidestream_store.connect import Connection, transient_errors
 
 Kind = Literal["ingest", "flows"]
@@ -43,15 +41,6 @@ def beat(connection: Connection, who: Identity, figures: Mapping[str, Figure], e
 
     TransientError when the database is away: the next beat says the same. ConfigurationError when its schema is too old.
     """
-    try:
-        _beat(connection, who, figures, every_s)
-    except psycopg.errors.UndefinedTable as error:
-        raise ConfigurationError(
-            "The database's schema is older than this version of Sidestream; run `sidestream db migrate`."
-        ) from error
-
-
-def _beat(connection: Connection, who: Identity, figures: Mapping[str, Figure], every_s: float) -> None:
     with transient_errors("save the heartbeat"), connection.transaction():
         connection.execute(
             "INSERT INTO sidestream.worker AS w (worker, kind, host, pid, version, started_at, seen_at, every_s, figures)"

@@ -55,6 +55,23 @@ def test_a_wrong_hub_gives_exit_code_2_with_file_line_and_nearest_id(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+def test_a_missing_database_address_is_a_sentence_that_names_both_ways_to_give_it(monkeypatch):
+    monkeypatch.delenv("SIDESTREAM_DSN", raising=False)
+    done = sidestream("correct", "list")
+    sentence = " ".join(done.stderr.split())
+    assert done.returncode == 2
+    assert "needs --dsn, or SIDESTREAM_DSN in the environment" in sentence, sentence
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("command", ["correct list", "quarantine list", "enter silo 4 --at 2026-11-22T07:00 --by Kari"])
+def test_a_database_without_the_schema_is_a_sentence_with_the_command_to_run(command, postgres):
+    done = sidestream(*command.split(), "--dsn", postgres.dsn("postgres"))
+    assert done.returncode == 2, done.stderr
+    assert "sidestream db migrate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_missing_file_is_a_sentence():
     done = sidestream("hub", "check", "/nowhere/hub.yaml")
     assert done.returncode == 2

@@ -121,17 +121,7 @@ def read_plant(dsn: str) -> Plant:
             dsn, autocommit=True, connect_timeout=2, application_name="sidestream status", options=options
         ) as connection,
     ):
-        try:
-            return _look(connection)
-        except (
-            psycopg.errors.UndefinedTable,
-            psycopg.errors.InvalidSchemaName,
-            psycopg.errors.UndefinedColumn,
-        ) as error:
-            raise ConfigurationError(
-                f"The database does not have the views this version reads ({error.diag.message_primary}); "
-                "run `sidestream db migrate`."
-            ) from error
+        return _look(connection)
 
 
 def _look(connection: psycopg.Connection) -> Plant:

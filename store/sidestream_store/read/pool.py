@@ -80,11 +80,6 @@ async def query(pool: Pool, record: type[Row], text: LiteralString | sql.Compose
             async with pool.connection() as connection, connection.cursor(row_factory=class_row(record)) as cursor:
                 await cursor.execute(statement, values)
                 return await cursor.fetchall()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn) as error:
-        raise ConfigurationError(
-            f"The database does not have the views this version reads ({error.diag.message_primary}); "
-            "run `sidestream db migrate`."
-        ) from error
     except (psycopg.DataError, UnicodeEncodeError) as error:
         raise DomainError(f"A value of the question is nothing that the database can hold: {error}.") from error
 
