@@ -71,7 +71,7 @@ def _sql(old: str, new: str) -> Callable[[dict], None]:
         (STOCKS, "Mass in stock", _sql("g.bucket AS time", "g.bucket AS at"), "needs a column 'time'"),
         (STOCKS, "Mass in stock", _sql("ORDER BY g.bucket", "ORDER BY g.bucket DESC"), "not ascending"),
         (STOCKS, "Mass in stock", _sql("'stock_mass'", "'stock_mess'"), "nothing to show"),
-        (OVERVIEW, "Heat of live exchanges", _sql("s.name AS metric", "s.name AS name"), "column 'metric'"),
+        (OVERVIEW, "Heat of live exchanges", _sql("n.name AS metric", "n.name AS name"), "column 'metric'"),
         (OVERVIEW, "Live", _sql("count(*)", "count(*)::text"), "needs one number"),
         (OVERVIEW, "Live", _sql("sidestream_v.stream", "sidestream.stream"), "permission denied"),
         (QUALITY, "Sensors by trust", _sql("count(*) AS sensors", "'a' AS sensors"), "and then one number"),

@@ -23,6 +23,8 @@ from sidestream_store.migrate import create_database, drop_database, migrate, on
 Say = Callable[[str], None]
 _WORKER = "ingest"
 _LOOK_S = 0.1
+_KEEPALIVE_S = "600"
+"""Longer than a session takes to fill: a worker that stands still for it must not be given up by the broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,12 @@ def stand(admin_dsn: str, hub: HubFile, folder: Path) -> Iterator[Stand]:
         migrate(dsn)
         apply_hub(dsn, hub, folder)
         port = free_port()
-        env = {"SIDESTREAM_DSN": dsn, "SIDESTREAM_BROKER_HOST": LOOPBACK, "SIDESTREAM_BROKER_PORT": str(port)}
+        env = {
+            "SIDESTREAM_DSN": dsn,
+            "SIDESTREAM_BROKER_HOST": LOOPBACK,
+            "SIDESTREAM_BROKER_PORT": str(port),
+            "SIDESTREAM_BROKER_KEEPALIVE": _KEEPALIVE_S,
+        }
         worker = ProcessSpec(
             _WORKER,
             (sys.executable, "-m", "sidestream_app", "ingest", "run"),
