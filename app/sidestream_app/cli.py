@@ -1,11 +1,12 @@
 """The `sidestream` command: each subcommand is imported only when it is asked for, so a gateway needs no server parts.
 
 Exit codes: 0 done · 1 asked something that has no answer, or a check failed · 2 configuration is wrong, nothing changed ·
-3 a server is away, try again · 130 ended by Ctrl-C.
+3 a server is away, try again · 130 ended by Ctrl-C · 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -131,8 +132,12 @@ def main() -> None:
     configure_logging()
     try:
         result = app(result_action="return_value")
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # whoever reads our output has seen enough, as in `sidestream … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would complain again
+        sys.exit(141)
     except SidestreamError as error:
         print(f"sidestream: {error}", file=sys.stderr)
         sys.exit(exit_code(error))

@@ -72,6 +72,19 @@ def test_a_database_without_the_schema_is_a_sentence_with_the_command_to_run(com
     assert "Traceback" not in done.stderr
 
 
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "sidestream_app", "hub", "check", str(example_hub().hub_path)],
+            stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_a_missing_file_is_a_sentence():
     done = sidestream("hub", "check", "/nowhere/hub.yaml")
     assert done.returncode == 2
