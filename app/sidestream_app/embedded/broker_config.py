@@ -38,7 +38,7 @@ allow_anonymous true
 persistence false
 max_queued_messages 0
 max_queued_bytes {QUEUE_LIMIT_BYTES}
-max_inflight_messages 500
+max_inflight_messages 0
 max_packet_size {max_packet_bytes(max_payload_bytes)}
 set_tcp_nodelay true
 log_dest stderr
