@@ -187,9 +187,11 @@ def _summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
     for outcome in outcomes:
         left.update(dict(outcome.left))
     taken, stay = sum(outcome.readings for outcome in outcomes), states["open"]
+    anew = sum(len(outcome.left) for outcome in outcomes if outcome.state == "replayed")
+    more = f" and {_number(anew, 'new one is', 'new ones are')}" if anew else ""
     yield (
         f"{_number(taken, 'reading')} taken over from {_number(states['replayed'], 'entry', 'entries')}; "
-        f"{_number(stay, 'entry stays', 'entries stay')} open."
+        f"{_number(stay, 'entry stays', 'entries stay')}{more} open."
     )
     for code, count in left.most_common(5):
         yield f"Still not usable: {_number(count, 'reading')}, {code}: {reason(code).todo}"

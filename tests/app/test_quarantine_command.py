@@ -139,6 +139,12 @@ def test_a_hub_file_that_can_not_be_applied_is_left_as_it_was(bench):
     assert bench.file.read_bytes() == before
 
 
+def test_what_is_left_of_a_mended_entry_is_counted_among_the_open_ones(bench):
+    bench.arrive(("pump", NOW_US, 4.5), address=STRANGER)
+    _, out, _ = bench.run("mend", bench.one(), "--hub", str(bench.file), "--yes")
+    assert "0 entries stay and 1 new one is open" in out
+
+
 def test_what_hub_yaml_can_not_mend_is_told_with_what_to_do(bench):
     bench.arrive(("heat-flow", NOW_US, "12,5"))
     with pytest.raises(DomainError, match=r"does not mend 'not_a_number'.*Mend the driver"):
