@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, NoReturn, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -125,18 +126,14 @@ class FrameKey:
 _EPOCH = re.compile(r"[0-9a-f]{32}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SEQ = re.compile(r"[1-9][0-9]{0,17}")
+_KEY = re.compile(rf"{_EPOCH.pattern}/{_SEQ.pattern}/{_HASH.pattern}/({'|'.join(LANES)})")
 
 
-def parse_key(properties: list[tuple[str, str]] | None) -> FrameKey:
+def parse_key(properties: Iterable[tuple[str, str]] | None) -> FrameKey:
     """The key from MQTT 5 user properties; ContractError `bad_key` that names the property at fault."""
     found = dict(properties or [])
-    for name, good in (("epoch", _EPOCH), ("seq", _SEQ), ("hash", _HASH)):
-        if not good.fullmatch(found.get(name, "")):
-            raise ContractError(
-                "bad_key", f"User property {name!r} is {found.get(name)!r}; it must match {good.pattern}."
-            )
-    if found.get("lane") not in LANES:
-        raise ContractError("bad_key", f"User property 'lane' is {found.get('lane')!r}; allowed: {', '.join(LANES)}.")
+    if not _KEY.fullmatch("/".join([found.get(name, "") for name in ("epoch", "seq", "hash", "lane")])):
+        _refuse_key(found)
     prev = found.get("prev")
     return FrameKey(
         found["epoch"],
@@ -145,6 +142,16 @@ def parse_key(properties: list[tuple[str, str]] | None) -> FrameKey:
         found["hash"],
         prev if prev and _EPOCH.fullmatch(prev) else None,
     )
+
+
+def _refuse_key(found: dict[str, str]) -> NoReturn:
+    """Names the first property at fault."""
+    for name, good in (("epoch", _EPOCH), ("seq", _SEQ), ("hash", _HASH)):
+        if not good.fullmatch(found.get(name, "")):
+            raise ContractError(
+                "bad_key", f"User property {name!r} is {found.get(name)!r}; it must match {good.pattern}."
+            )
+    raise ContractError("bad_key", f"User property 'lane' is {found.get('lane')!r}; allowed: {', '.join(LANES)}.")
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

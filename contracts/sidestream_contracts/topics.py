@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 from sidestream_contracts.errors import ContractError
@@ -33,6 +34,7 @@ class DeviceAddress:
         return f"{PREFIX}/{self.hub}/{self.party}/{self.device}/{channel}"
 
 
+@lru_cache(maxsize=4096)
 def parse_topic(topic: str) -> tuple[DeviceAddress, Channel]:
     """Address and channel of a device topic; ContractError `bad_topic` for anything else."""
     match = _TOPIC.fullmatch(topic)

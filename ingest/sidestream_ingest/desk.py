@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pydantic import ValidationError
 
@@ -39,7 +40,7 @@ class Desk:
     def __init__(self) -> None:
         self._catalogue: Catalogue | None = None
         self._looked_at = 0.0
-        self._numbers: dict[DeviceAddress, int] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
         self._announced: dict[tuple[DeviceAddress, str], AnnouncedSensor] = {}
         self.names: dict[int, str] = {}
 
@@ -49,15 +50,15 @@ class Desk:
         catalogue = self._hear(connection, self._current(connection), arrivals)
         batch = Batch()
         for arrival in arrivals:
-            message = Message(arrival.topic, "", arrival.payload, arrival.received_at, arrival.properties)
+            message = Message(
+                arrival.topic, _device_of(arrival.topic), arrival.payload, arrival.received_at, arrival.properties
+            )
             try:
                 address, channel = parse_topic(arrival.topic)
-                device = f"{address.hub}/{address.party}/{address.device}"
-                message = Message(arrival.topic, device, arrival.payload, arrival.received_at, arrival.properties)
                 if channel == "status":
                     batch.statuses.append((address, _status(message), message))
                     continue
-                key = parse_key(list(arrival.properties))
+                key = parse_key(arrival.properties)
                 check_undamaged(message, key)
             except ContractError as error:
                 batch.loose.append(message.quarantined(error.reason, str(error), 0))
@@ -113,9 +114,11 @@ class Desk:
         return check_frame(message, key, number, catalogue, lambda sensor: snippet(address, sensor))
 
     def _number(self, connection: Connection, address: DeviceAddress) -> int:
-        if address not in self._numbers:
-            self._numbers[address] = device_number(connection, address.party, address.device)
-        return self._numbers[address]
+        who = (address.party, address.device)
+        number = self._numbers.get(who)
+        if number is None:
+            number = self._numbers[who] = device_number(connection, *who)
+        return number
 
     def _snippet(self, address: DeviceAddress, sensor: str) -> str:
         """The line for hub.yaml that makes the sensor known, as far as its edge has announced it."""
@@ -126,6 +129,16 @@ class Desk:
             f"`- {{id: {sensor}, device: {address.device}, name: {sensor}, quantity: {quantity}, unit: {unit}, "
             "stream: STREAM}` and run `sidestream hub apply`."
         )
+
+
+@lru_cache(maxsize=4096)
+def _device_of(topic: str) -> str:
+    """`hub/party/device` of a topic; empty where that can't be read."""
+    try:
+        address, _ = parse_topic(topic)
+    except ContractError:
+        return ""
+    return f"{address.hub}/{address.party}/{address.device}"
 
 
 def _scanner_snippet(address: DeviceAddress, sensor: str) -> str:

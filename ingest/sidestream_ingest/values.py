@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sidestream_contracts.errors import ContractError
@@ -30,13 +31,20 @@ class Bounds:
     to_us: int
     recorded: bool
 
-    @classmethod
-    def at_door(cls, catalogue: Catalogue, received_at: datetime, *, recorded: bool) -> Bounds:
+    @staticmethod
+    def at_door(catalogue: Catalogue, received_at: datetime, *, recorded: bool) -> Bounds:
         """Recorded frames may be of any time of this and the last century; live ones of about now."""
-        if recorded:
-            return cls(_EARLIEST_US, _LATEST_US, recorded=True)
-        now_us = int(received_at.timestamp() * 1_000_000)
-        return cls(now_us - int(catalogue.late_s * 1e6), now_us + int(catalogue.early_s * 1e6), recorded=False)
+        return _RECORDED if recorded else _live(received_at, catalogue.late_s, catalogue.early_s)
+
+
+_RECORDED = Bounds(_EARLIEST_US, _LATEST_US, recorded=True)
+
+
+@lru_cache(maxsize=64)
+def _live(received_at: datetime, late_s: float, early_s: float) -> Bounds:
+    """Remembered, since all that comes at one moment has the same."""
+    now_us = int(received_at.timestamp() * 1_000_000)
+    return Bounds(now_us - int(late_s * 1e6), now_us + int(early_s * 1e6), recorded=False)
 
 
 def is_int(value: Any) -> bool:

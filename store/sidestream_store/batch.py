@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -77,10 +76,13 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What the edge said of its own clock when it sent the frame; None and `unknown` where it said nothing."""
+    """What the edge said of its own clock when it sent the frame, µs UTC; None and `unknown` where it said nothing."""
 
-    at: datetime | None = None
+    at_us: int | None = None
     clock: ClockSync = "unknown"
+
+
+UNSAID = Sending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class CheckedFrame:
     scans: tuple[Scan, ...] = ()
     quarantine: tuple[Quarantined, ...] = ()
     extra: dict[str, Any] | None = None
-    sending: Sending = field(default_factory=Sending)
+    sending: Sending = UNSAID
 
     @property
     def ledger_key(self) -> LedgerKey:
@@ -114,18 +116,28 @@ class CheckedFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Brought:
-    """Frames that bring readings, the number each has in the ledger, and all their readings as one."""
+    """Frames that bring readings, the number each has in the ledger, and all their readings as one.
+
+    `order`: where the readings stand when they are sorted by sensor, then by time.
+    """
 
     frames: Sequence[CheckedFrame]
     frame_ids: NDArray[np.int64]
     readings: Readings
+    order: NDArray[np.intp]
 
     @classmethod
     def by(cls, frames: Sequence[tuple[CheckedFrame, int]]) -> Brought:
         """What these frames, each with its number, bring together."""
         readings = Readings.joined([frame.readings for frame, _ in frames])
-        return cls([frame for frame, _ in frames], np.array([number for _, number in frames], np.int64), readings)
+        numbers = np.array([number for _, number in frames], np.int64)
+        order = np.lexsort((readings.time_us, readings.sensor_id))
+        return cls([frame for frame, _ in frames], numbers, readings, order)
 
     def frame_of_each(self) -> NDArray[np.int64]:
         """For each reading the number of its frame."""
         return np.repeat(self.frame_ids, [len(frame.readings) for frame in self.frames])
+
+    def sensors(self) -> int:
+        """How many sensors the readings are of."""
+        return 1 + int(np.count_nonzero(np.diff(self.readings.sensor_id[self.order])))

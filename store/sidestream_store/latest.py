@@ -6,8 +6,8 @@ better quality. So the order of arrival does not matter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -15,26 +15,40 @@ import psycopg
 from numpy.typing import NDArray
 
 from sidestream_store.batch import Brought, CheckedFrame, Readings
-
-_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+from sidestream_store.columns import flags, micros, numbers
 
 
 class Latest(NamedTuple):
-    """One row of the table."""
+    """One row of the table; times in µs UTC."""
 
     sensor_id: int
-    time: datetime
+    time_us: int
     value: float | None
     code: str | None
     quality: int
     recorded: bool
-    received_at: datetime
+    received_us: int
     frame_id: int
 
     @property
-    def rank(self) -> tuple[datetime, float, str, int]:
+    def rank(self) -> tuple[int, float, str, int]:
         """The greater one is the newer one, as in the statement below, whose codes are therefore in the order of "C"."""
-        return (self.time, -np.inf if self.value is None else self.value, self.code or "", -self.quality)
+        return (self.time_us, -np.inf if self.value is None else self.value, self.code or "", -self.quality)
+
+
+_UPSERT = (
+    "INSERT INTO sidestream.latest AS l (sensor_id, time, value, code, quality, recorded, received_at, frame_id)"
+    " SELECT sensor_id, timestamptz 'epoch' + time_us * interval '1 us', value, code, quality, recorded,"
+    " timestamptz 'epoch' + received_us * interval '1 us', frame_id"
+    " FROM unnest(%s::int[], %s::bigint[], %s::float8[], %s::text[], %s::smallint[], %s::boolean[], %s::bigint[], %s::bigint[])"
+    " AS n (sensor_id, time_us, value, code, quality, recorded, received_us, frame_id)"
+    " ON CONFLICT (sensor_id) DO UPDATE SET time = excluded.time, value = excluded.value, code = excluded.code,"
+    " quality = excluded.quality, recorded = excluded.recorded, received_at = excluded.received_at,"
+    " frame_id = excluded.frame_id"
+    " WHERE (excluded.time, COALESCE(excluded.value, '-infinity'), COALESCE(excluded.code, '') COLLATE \"C\","
+    "   -excluded.quality)"
+    " > (l.time, COALESCE(l.value, '-infinity'), COALESCE(l.code, '') COLLATE \"C\", -l.quality)"
+)
 
 
 def upsert(connection: psycopg.Connection, rows: Iterable[Latest]) -> None:
@@ -45,49 +59,37 @@ def upsert(connection: psycopg.Connection, rows: Iterable[Latest]) -> None:
             best[row.sensor_id] = row
     if not best:
         return
-    connection.execute(
-        "INSERT INTO sidestream.latest AS l (sensor_id, time, value, code, quality, recorded, received_at, frame_id)"
-        " SELECT * FROM unnest(%s::int[], %s::timestamptz[], %s::float8[], %s::text[], %s::smallint[], %s::boolean[],"
-        " %s::timestamptz[], %s::bigint[])"
-        " ON CONFLICT (sensor_id) DO UPDATE SET time = excluded.time, value = excluded.value, code = excluded.code,"
-        " quality = excluded.quality, recorded = excluded.recorded, received_at = excluded.received_at,"
-        " frame_id = excluded.frame_id"
-        " WHERE (excluded.time, COALESCE(excluded.value, '-infinity'), COALESCE(excluded.code, '') COLLATE \"C\","
-        "   -excluded.quality)"
-        " > (l.time, COALESCE(l.value, '-infinity'), COALESCE(l.code, '') COLLATE \"C\", -l.quality)",
-        [list(column) for column in zip(*(best[sensor] for sensor in sorted(best)), strict=True)],
-    )
+    sensor, time, value, code, quality, recorded, received, frame = zip(*(best[s] for s in sorted(best)), strict=True)
+    codes = list(code) if any(code) else "{}"
+    columns = (numbers(sensor), numbers(time), numbers(value), codes, numbers(quality), flags(recorded))
+    connection.execute(_UPSERT, [*columns, numbers(received), numbers(frame)])
 
 
 def of_readings(brought: Brought) -> Iterator[Latest]:
     """The newest reading of each sensor among those that the frames brought."""
     readings = brought.readings
+    last = newest(readings, brought.order)
     ends = np.cumsum([len(frame.readings) for frame in brought.frames])
-    for place in newest(readings).tolist():
-        which = int(np.searchsorted(ends, place, "right"))
-        frame, value = brought.frames[which], float(readings.value[place])
-        yield Latest(
-            int(readings.sensor_id[place]),
-            _UNIX + timedelta(microseconds=int(readings.time_us[place])),
-            None if np.isnan(value) else value,
-            None,
-            int(readings.quality[place]),
-            frame.recorded,
-            frame.message.received_at,
-            int(brought.frame_ids[which]),
-        )
+    which = np.searchsorted(ends, last, "right").tolist()
+    columns = (readings.sensor_id, readings.time_us, readings.value, readings.quality)
+    shown = zip(*(column[last].tolist() for column in columns), which, strict=True)
+    for sensor_id, time_us, value, quality, n in shown:
+        frame = brought.frames[n]
+        known = None if math.isnan(value) else value
+        received_us, frame_id = micros(frame.message.received_at), int(brought.frame_ids[n])
+        yield Latest(sensor_id, time_us, known, None, quality, frame.recorded, received_us, frame_id)
 
 
 def of_scans(frame: CheckedFrame, frame_id: int) -> Iterator[Latest]:
     """Every scan that the frame brought."""
+    received_us = micros(frame.message.received_at)
     for s in frame.scans:
-        at = _UNIX + timedelta(microseconds=s.time_us)
-        yield Latest(s.sensor_id, at, None, s.code, s.quality, frame.recorded, frame.message.received_at, frame_id)
+        yield Latest(s.sensor_id, s.time_us, None, s.code, s.quality, frame.recorded, received_us, frame_id)
 
 
-def newest(readings: Readings) -> NDArray[np.intp]:
-    """Where the newest reading of each sensor stands."""
-    last = _last_of_each(readings, np.lexsort((readings.time_us, readings.sensor_id)))
+def newest(readings: Readings, order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Where the newest reading of each sensor stands; `order` sorts by sensor, then by time."""
+    last = _last_of_each(readings, order)
     among = np.flatnonzero(np.isin(readings.time_us, readings.time_us[last]))
     if len(among) == len(last):
         return last

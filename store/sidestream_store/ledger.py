@@ -17,6 +17,7 @@ from sidestream_contracts.errors import DomainError
 from sidestream_contracts.frame import LANES, Lane
 from sidestream_contracts.messages import Acknowledgement
 from sidestream_store.batch import CheckedFrame, LedgerKey
+from sidestream_store.columns import flags, micros, numbers, words
 from sidestream_store.connect import Connection, transient_errors
 from sidestream_store.quarantine import Quarantined
 
@@ -25,19 +26,22 @@ _FOLD_LOCK = 1_566_965_766
 """The advisory lock of migration 0006: apply-once holds it shared, folding alone."""
 _LANES: dict[str, Lane] = {lane[0]: lane for lane in LANES}
 _SYNC = {"synced": "s", "unsynced": "u", "unknown": "?"}
+_KEY_COLUMNS = '%s::int[], %s::uuid[], %s::text[]::"char"[], %s::bigint[]'
 _ENTER = (
-    "INSERT INTO sidestream.frame"
+    "INSERT INTO sidestream.frame"  # noqa: S608
     " (device_id, epoch, lane, seq, hash, kind, recorded, readings, received_at, sent_at, clock_sync, extra)"
-    ' SELECT * FROM unnest(%s::int[], %s::uuid[], %s::text[]::"char"[], %s::bigint[], %s::bytea[], %s::text[],'
-    ' %s::boolean[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::text[]::"char"[], %s::jsonb[])'
-    " AS k (device_id, epoch, lane, seq, hash, kind, recorded, readings, received_at, sent_at, clock_sync, extra)"
+    " SELECT device_id, epoch, lane, seq, decode(hash, 'hex'), kind, recorded, readings,"
+    " timestamptz 'epoch' + received_us * interval '1 us', timestamptz 'epoch' + sent_us * interval '1 us', clock_sync, extra"
+    f" FROM unnest({_KEY_COLUMNS}, %s::text[], %s::text[], %s::boolean[], %s::int[], %s::bigint[], %s::bigint[],"
+    ' %s::text[]::"char"[], %s::jsonb[])'
+    " AS k (device_id, epoch, lane, seq, hash, kind, recorded, readings, received_us, sent_us, clock_sync, extra)"
     " WHERE NOT EXISTS (SELECT FROM sidestream.frame_mark m WHERE m.device_id = k.device_id AND m.epoch = k.epoch"
     "   AND m.lane = k.lane AND m.held @> k.seq)"
     " ON CONFLICT DO NOTHING RETURNING frame_id, device_id, replace(epoch::text, '-', ''), lane::text, seq"
 )
 _OF_THE_HOUR = "WHERE device_id = %s AND epoch = %s::uuid AND lane = %s::\"char\" AND hour = date_trunc('hour', %s::timestamptz, 'UTC')"
 _HOLD = (
-    'WITH k AS (SELECT * FROM unnest(%s::int[], %s::uuid[], %s::text[]::"char"[], %s::bigint[]) AS k (device_id, epoch, lane, seq)),'
+    f"WITH k AS (SELECT * FROM unnest({_KEY_COLUMNS}) AS k (device_id, epoch, lane, seq)),"  # noqa: S608
     " asked AS (SELECT device_id, epoch, lane, range_agg(int8range(k.seq, k.seq, '[]')) AS seqs,"
     "   range_agg(int8range(f.seq, f.seq, '[]')) FILTER (WHERE f.seq IS NOT NULL) AS committed"
     "   FROM k LEFT JOIN sidestream.frame f USING (device_id, epoch, lane, seq) GROUP BY device_id, epoch, lane),"
@@ -61,22 +65,23 @@ def enter(connection: Connection, wanted: Mapping[LedgerKey, CheckedFrame]) -> d
         _ENTER,
         [
             *_keys([f.ledger_key for f in frames]),
-            [bytes.fromhex(f.key.hash) for f in frames],
-            [f.kind for f in frames],
-            [f.recorded for f in frames],
-            [len(f.readings) + len(f.scans) for f in frames],
-            [f.message.received_at for f in frames],
-            [f.sending.at for f in frames],
-            [_SYNC[f.sending.clock] for f in frames],
-            [Jsonb(f.extra) if f.extra else None for f in frames],
+            words([f.key.hash for f in frames]),
+            words([f.kind for f in frames]),
+            flags([f.recorded for f in frames]),
+            numbers([len(f.readings) + len(f.scans) for f in frames]),
+            numbers([micros(f.message.received_at) for f in frames]),
+            numbers([f.sending.at_us for f in frames]),
+            words([_SYNC[f.sending.clock] for f in frames]),
+            [Jsonb(f.extra) if f.extra else None for f in frames] if any(f.extra for f in frames) else "{}",
         ],
     ).fetchall()
     return {(row[1], row[2], row[3], row[4]): row[0] for row in rows}
 
 
-def _keys(keys: Sequence[LedgerKey]) -> list[list[Any]]:
+def _keys(keys: Sequence[LedgerKey]) -> list[str]:
     """The keys as columns, in which the database takes them."""
-    return [list(column) for column in zip(*keys, strict=True)] or [[], [], [], []]
+    devices, epochs, lanes, seqs = zip(*keys, strict=True) if keys else ((), (), (), ())
+    return [numbers(devices), words(epochs), words(lanes), numbers(seqs)]
 
 
 def clashes(connection: Connection, seen: Sequence[CheckedFrame]) -> list[Quarantined]:

@@ -27,11 +27,18 @@ class Partitions:
         """Afterwards a row of each of these times has a partition; in a transaction of its own, since it locks."""
         if not times_us:
             return
-        weeks = set((np.hstack(times_us) // _WEEK_US).tolist()) - self._weeks
+        weeks = _weeks_of(np.hstack(times_us)) - self._weeks
         for week in sorted(weeks):
             start = _UNIX + timedelta(microseconds=week * _WEEK_US)
             ensure_range(connection, start, start + timedelta(days=7))
         self._weeks |= weeks
+
+
+def _weeks_of(times_us: NDArray[np.int64]) -> set[int]:
+    if not len(times_us):
+        return set()
+    first, last = int(times_us.min()) // _WEEK_US, int(times_us.max()) // _WEEK_US
+    return {first} if first == last else set(np.unique(times_us // _WEEK_US).tolist())
 
 
 def ensure_range(connection: psycopg.Connection, from_at: datetime, to_at: datetime) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sidestream_store import latest
 from sidestream_store.backfill import Backfill
 from sidestream_store.batch import Brought, CheckedFrame, LedgerKey
+from sidestream_store.columns import numbers
 from sidestream_store.connect import Connection
 from sidestream_store.copy_rows import copy_readings, pack
 from sidestream_store.latest import Latest
@@ -37,7 +38,8 @@ def write(
             brought = Brought.by(frames)
             _copy(connection, table, brought)
             rows.extend(latest.of_readings(brought))
-            changed |= _mark_dirty(connection, brought.readings.sensor_id, brought.readings.time_us)
+            readings, order = brought.readings, brought.order
+            changed |= _mark_dirty(connection, readings.sensor_id[order], readings.time_us[order])
     if scanned:
         scans = [s for frame, _ in scanned for s in frame.scans]
         _copy_scans(connection, scanned)
@@ -45,7 +47,8 @@ def write(
             np.array([s.sensor_id for s in scans], np.int32),
             np.array([s.time_us for s in scans], np.int64),
         )
-        changed |= _mark_dirty(connection, sensors, times)
+        order = np.lexsort((times, sensors))
+        changed |= _mark_dirty(connection, sensors[order], times[order])
     latest.upsert(connection, rows)
     return frozenset(changed)
 
@@ -54,7 +57,7 @@ def _copy(connection: Connection, table: str, brought: Brought) -> None:
     readings = brought.readings
     if table == "reading":
         backfill = _backfills.setdefault(connection, Backfill())
-        backfill.choose(connection, len(readings), len(np.unique(readings.sensor_id)))
+        backfill.choose(connection, len(readings), brought.sensors())
     copy_readings(connection, table, pack(readings, brought.frame_of_each()))
 
 
@@ -75,15 +78,13 @@ def _copy_scans(connection: Connection, frames: Sequence[tuple[CheckedFrame, int
 def stretches(
     sensor_id: NDArray[np.int32], time_us: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-    """Sensor, first and last time of each stretch without a pause of more than an hour.
+    """Sensor, first and last time of each stretch without a pause of more than an hour; sorted by sensor, then time.
 
     Otherwise one reading of another year would have all that lies between computed again.
     """
-    order = np.lexsort((time_us, sensor_id))
-    sensor, time = sensor_id[order], time_us[order]
-    cut = np.flatnonzero((np.diff(sensor) != 0) | (np.diff(time) > _PAUSE_US))
-    first, last = np.concatenate(([0], cut + 1)), np.concatenate((cut, [len(time) - 1]))
-    return sensor[first], time[first], time[last]
+    cut = np.flatnonzero((np.diff(sensor_id) != 0) | (np.diff(time_us) > _PAUSE_US))
+    first, last = np.concatenate(([0], cut + 1)), np.concatenate((cut, [len(time_us) - 1]))
+    return sensor_id[first], time_us[first], time_us[last]
 
 
 def _mark_dirty(connection: Connection, sensor_id: NDArray[np.int32], time_us: NDArray[np.int64]) -> set[int]:
@@ -92,7 +93,7 @@ def _mark_dirty(connection: Connection, sensor_id: NDArray[np.int32], time_us: N
         "INSERT INTO sidestream.dirty (sensor_id, from_at, to_at)"
         " SELECT sensor, timestamptz 'epoch' + first * interval '1 us', timestamptz 'epoch' + last * interval '1 us'"
         " FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS d (sensor, first, last)",
-        [sensor.tolist(), first.tolist(), last.tolist()],
+        [numbers(sensor.tolist()), numbers(first.tolist()), numbers(last.tolist())],
     )
     return set(sensor.tolist())
 

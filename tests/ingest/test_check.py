@@ -126,7 +126,7 @@ def test_an_unknown_scanner_is_likened_to_scanners_only_and_a_meter_to_meters_on
 
 def test_the_line_for_an_unknown_scanner_is_that_of_a_scanner():
     desk = Desk()
-    desk._numbers[GATEWAY] = 1
+    desk._numbers["a", "gw"] = 1
     for channel, body, expected in (
         ("scans", scans_body(("gun", NOW_US, "BAG-1")), "quantity: scan, role: scan, node: NODE}"),
         ("readings", readings_body(("gun", NOW_US, 1.0)), "quantity: QUANTITY, unit: UNIT, stream: STREAM}"),
@@ -264,8 +264,8 @@ def test_bytes_that_are_no_frame_go_the_close_way(payload):
 @pytest.mark.parametrize(
     ("properties", "sending"),
     [
-        ([("sent", "1795348800000000"), ("sync", "synced")], Sending(NOW, "synced")),
-        ([("sent", "1795348800000000")], Sending(NOW, "unknown")),
+        ([("sent", "1795348800000000"), ("sync", "synced")], Sending(NOW_US, "synced")),
+        ([("sent", "1795348800000000")], Sending(NOW_US, "unknown")),
         ([("sent", "soon"), ("sync", "perhaps")], Sending(None, "unknown")),
         ([("sent", "9" * 18), ("sync", "unsynced")], Sending(None, "unsynced")),
         ([("sent", "-5")], Sending()),
