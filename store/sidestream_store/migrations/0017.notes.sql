@@ -1,0 +1,124 @@
+-- What people say beside the numbers: shift notes; and findings, what the twin raises, with who acknowledged or shelved it.
+-- Also the views that explaining a number down to its readings needs.
+-- depends: 0012.underflow
+
+-- Notes ----------------------------------------------------------------------------------------------------------------
+-- A note is never edited and never deleted; a mistake is mended by another note. `subject` '' where it is about the hub.
+CREATE TABLE sidestream.note (
+    note_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject_kind text NOT NULL CHECK (subject_kind IN ('hub', 'node', 'stream', 'agreement', 'sensor')),
+    subject text NOT NULL CHECK ((subject = '') = (subject_kind = 'hub')),
+    from_at timestamptz NOT NULL,
+    to_at timestamptz NOT NULL,      -- not included; the same as from_at for an instant
+    text text NOT NULL CHECK (btrim(text) <> ''),
+    author text NOT NULL CHECK (btrim(author) <> ''),
+    written_at timestamptz NOT NULL DEFAULT now(),
+    CHECK (from_at <= to_at)
+);
+CREATE INDEX note_subject ON sidestream.note (subject_kind, subject, from_at);
+
+-- Findings -------------------------------------------------------------------------------------------------------------
+-- One row for each occurrence of a condition. A pass of the twin raises it when the condition holds, and lets it return to
+-- normal once the condition has been away for the kind's delay; one that holds again after that is the next occurrence.
+-- What a row says is what was so when it was raised; the number that `about` names tells how it is now.
+CREATE TABLE sidestream.finding (
+    kind text NOT NULL,              -- stock_overflow, sensor_stale …
+    subject text NOT NULL,           -- what it is about; id, or id@day of a period
+    occurrence int NOT NULL CHECK (occurrence > 0),
+    subject_kind text NOT NULL,      -- stream | node | agreement | sensor
+    subject_id text NOT NULL,
+    severity text NOT NULL CHECK (severity IN ('alarm', 'warning', 'note')),
+    sentence text NOT NULL,
+    remedy text NOT NULL,
+    about text NOT NULL,             -- address of the number, for `sidestream twin explain`
+    since_at timestamptz NOT NULL,   -- since when it is so, by the data
+    raised_at timestamptz NOT NULL,  -- when the twin noticed
+    away_at timestamptz,             -- the condition is away since then, but not yet long enough
+    returned_at timestamptz,
+    PRIMARY KEY (kind, subject, occurrence)
+) WITH (fillfactor = 80);
+CREATE UNIQUE INDEX finding_open ON sidestream.finding (kind, subject) WHERE returned_at IS NULL;
+
+-- Who did what about a finding, after ISA-18.2: acknowledge (this occurrence was seen), shelve (not now: until `until_at`,
+-- whatever occurrence), unshelve. Rows are only ever added.
+CREATE TABLE sidestream.finding_action (
+    action_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    occurrence int NOT NULL,
+    action text NOT NULL CHECK (action IN ('acknowledge', 'shelve', 'unshelve')),
+    until_at timestamptz,
+    reason text,
+    author text NOT NULL CHECK (btrim(author) <> ''),
+    done_at timestamptz NOT NULL DEFAULT now(),
+    FOREIGN KEY (kind, subject, occurrence) REFERENCES sidestream.finding,
+    CHECK ((action = 'shelve') = (until_at IS NOT NULL)),
+    CHECK (action <> 'shelve' OR (btrim(reason) <> '' AND until_at > done_at))
+);
+CREATE INDEX finding_action_finding ON sidestream.finding_action (kind, subject, action_id DESC);
+
+CREATE FUNCTION sidestream.keep_as_written() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % stay as they were written; add another one', TG_TABLE_NAME;
+END $$;
+CREATE TRIGGER keep_as_written BEFORE UPDATE OR DELETE ON sidestream.note
+    FOR EACH ROW EXECUTE FUNCTION sidestream.keep_as_written();
+CREATE TRIGGER keep_as_written BEFORE UPDATE OR DELETE ON sidestream.finding_action
+    FOR EACH ROW EXECUTE FUNCTION sidestream.keep_as_written();
+
+-- What stands beside the views -----------------------------------------------------------------------------------------
+CREATE VIEW sidestream_v.note AS
+SELECT note_id, subject_kind, subject, from_at, to_at, text, author, written_at FROM sidestream.note;
+
+-- Conditions that are shelved now, whichever occurrence.
+CREATE VIEW sidestream_v.shelved AS
+SELECT kind, subject, until_at, reason, author, done_at FROM (
+    SELECT DISTINCT ON (kind, subject) * FROM sidestream.finding_action WHERE action <> 'acknowledge'
+    ORDER BY kind, subject, action_id DESC
+) newest WHERE action = 'shelve' AND until_at > now();
+
+-- `state`, after ISA-18.2: unacknowledged, acknowledged, shelved; returned (to normal, but nobody has acknowledged it yet),
+-- normal (over and done with).
+CREATE VIEW sidestream_v.finding AS
+SELECT f.kind || '/' || f.subject || '#' || f.occurrence AS finding, f.kind, f.subject, f.occurrence, f.subject_kind, f.subject_id,
+       CASE WHEN f.returned_at IS NOT NULL AND a.done_at IS NOT NULL THEN 'normal'
+            WHEN s.until_at IS NOT NULL THEN 'shelved'
+            WHEN f.returned_at IS NOT NULL THEN 'returned'
+            WHEN a.done_at IS NOT NULL THEN 'acknowledged'
+            ELSE 'unacknowledged' END AS state,
+       f.severity, f.sentence, f.remedy, f.about, f.since_at, f.raised_at, f.returned_at,
+       a.author AS acknowledged_by, a.done_at AS acknowledged_at, a.reason AS acknowledged_why,
+       s.author AS shelved_by, s.until_at AS shelved_until, s.reason AS shelved_why
+FROM sidestream.finding f
+LEFT JOIN LATERAL (
+    SELECT author, done_at, reason FROM sidestream.finding_action x
+    WHERE x.kind = f.kind AND x.subject = f.subject AND x.occurrence = f.occurrence AND x.action = 'acknowledge'
+    ORDER BY action_id LIMIT 1
+) a ON true
+LEFT JOIN sidestream_v.shelved s ON s.kind = f.kind AND s.subject = f.subject;
+
+CREATE VIEW sidestream_v.finding_action AS
+SELECT action_id, kind || '/' || subject || '#' || occurrence AS finding, kind, subject, occurrence, action, until_at, reason, author,
+       done_at
+FROM sidestream.finding_action;
+
+-- Each version of hub.yaml that was applied, and since and until when it held.
+CREATE VIEW sidestream_v.hub_version AS
+SELECT version_id, hub, hash, applied_at, applied_by, lead(applied_at) OVER (ORDER BY version_id) AS replaced_at, content
+FROM sidestream.hub_version;
+
+-- What waits to be computed again.
+CREATE VIEW sidestream_v.dirty AS
+SELECT s.id AS sensor, d.sensor_id, d.from_at, d.to_at FROM sidestream.dirty d JOIN sidestream.sensor s USING (sensor_id);
+
+-- What a stock's filter reads and remembers.
+CREATE VIEW sidestream_v.stock_observation AS
+SELECT node, sensor, time, mass_kg, sd_random, sd_systematic FROM sidestream.stock_observation;
+CREATE VIEW sidestream_v.stock_checkpoint AS SELECT node, at, state FROM sidestream.stock_checkpoint;
+
+CREATE OR REPLACE VIEW sidestream_v.lot_stay AS SELECT code, from_at, to_at, place, scans, left_at FROM sidestream.lot_stay;
+
+GRANT SELECT ON sidestream_v.note, sidestream_v.shelved, sidestream_v.finding, sidestream_v.finding_action,
+    sidestream_v.hub_version, sidestream_v.dirty, sidestream_v.stock_observation, sidestream_v.stock_checkpoint
+    TO sidestream_viewer;
