@@ -12,7 +12,7 @@ from twin_lab import BELTS, EXACT, NOON, SLAG_STREAMS, Batch, Lab, at, heat_read
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_store.hub_apply import apply_hub
 from sidestream_twin.core.accuracy import Accuracy
-from sidestream_twin.core.heat import MeterPosition, WaterCircuit, heat_series
+from sidestream_twin.core.heat.meter import MeterPosition, WaterCircuit, heat_series
 from sidestream_twin.core.rates import totals_from_rate
 from sidestream_twin.core.series import Series
 from sidestream_twin.core.totals import GapRules

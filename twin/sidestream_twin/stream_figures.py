@@ -13,7 +13,7 @@ from sidestream_store.twin.hub import HubSensor, TwinHub
 from sidestream_store.twin.readings import FloatArray, Raw
 from sidestream_store.twin.values import Computed, StepValue
 from sidestream_twin.core.counters import CounterRules, totals_from_counter
-from sidestream_twin.core.heat import MeterPosition, WaterCircuit, energy_from_volume_j, heat_series
+from sidestream_twin.core.heat.meter import MeterPosition, WaterCircuit, energy_from_volume_j, heat_series
 from sidestream_twin.core.quality import Origin
 from sidestream_twin.core.rates import totals_from_rate
 from sidestream_twin.core.series import Series

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream_twin.core.heat import (
+from sidestream_twin.core.heat.meter import (
     MeterPosition,
     WaterCircuit,
     check_position,
