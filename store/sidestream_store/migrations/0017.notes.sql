@@ -119,6 +119,25 @@ CREATE VIEW sidestream_v.stock_checkpoint AS SELECT node, at, state FROM sidestr
 
 CREATE OR REPLACE VIEW sidestream_v.lot_stay AS SELECT code, from_at, to_at, place, scans, left_at FROM sidestream.lot_stay;
 
+-- As in migration 0006, and which frame of its lane it was; NULL where the ledger is folded.
+CREATE OR REPLACE VIEW sidestream_v.frame AS
+SELECT f.device_id, d.id AS device, d.party, f.epoch, f.lane::text AS lane, f.frame_id AS frame_from, f.frame_id AS frame_to,
+       f.received_at AS received_from, f.received_at AS received_to, f.sent_at, f.clock_sync::text AS clock_sync,
+       1::bigint AS frames, f.readings::bigint AS readings, false AS folded, f.seq
+FROM sidestream.frame f JOIN sidestream.device d USING (device_id)
+UNION ALL
+SELECT o.device_id, d.id, d.party, o.epoch, o.lane::text, o.frame_from, o.frame_to, o.received_from, o.received_to, NULL,
+       CASE o.unsynced WHEN 0 THEN 's' ELSE '?' END, o.frames, o.readings, true, NULL
+FROM sidestream.frame_fold o JOIN sidestream.device d USING (device_id);
+
+-- As in migration 0009; `origin_rank`: place of the least trusted step's origin, from 1 (measured) to 6 (agreed).
+CREATE OR REPLACE VIEW sidestream_v.twin_sum AS
+SELECT subject, quantity, bucket, total, variance_random, sd_systematic, seen_s, valued_s, origin_rank <= 3 AS trusted, origin_rank
+FROM sidestream.twin_sum;
+CREATE OR REPLACE VIEW sidestream_v.twin_sum_1h AS
+SELECT subject, quantity, bucket, total, variance_random, sd_systematic, seen_s, valued_s, origin_rank <= 3 AS trusted, origin_rank
+FROM sidestream.twin_sum_1h;
+
 GRANT SELECT ON sidestream_v.note, sidestream_v.shelved, sidestream_v.finding, sidestream_v.finding_action,
     sidestream_v.hub_version, sidestream_v.dirty, sidestream_v.stock_observation, sidestream_v.stock_checkpoint
     TO sidestream_viewer;
