@@ -1,0 +1,41 @@
+"""Reconciliation: what the meters of a plant say together, which of them can't be right, and what nobody can know.
+
+```python
+system = network([Stream("in", None, "tank", Uncertain(10.2, 0.1, 0.2)), Stream("out", "tank", None)])
+structure = analyse(system)  # once for a set of meters
+estimate = reconcile(system, structure)  # once for each interval
+tests = screen(estimate, level=0.05)
+```
+
+| module | idea |
+|---|---|
+| `system`, `network` | variables and exact linear constraints; a graph of streams, stocks and yields as such |
+| `basis`, `structure` | what follows from what; redundant, non-redundant, observable, unobservable |
+| `estimate` | weighted least squares with covariance |
+| `screening` | global test, measurement tests, what they could see |
+"""
+
+from sidestream_twin.core.reconcile.estimate import Estimate, reconcile
+from sidestream_twin.core.reconcile.network import Stream, Yield, network
+from sidestream_twin.core.reconcile.screening import GlobalTest, Screening, global_test, screen
+from sidestream_twin.core.reconcile.structure import Knowledge, Structure, analyse
+from sidestream_twin.core.reconcile.system import Constraint, LinearSystem, Variable, linear_system
+
+__all__ = [
+    "Constraint",
+    "Estimate",
+    "GlobalTest",
+    "Knowledge",
+    "LinearSystem",
+    "Screening",
+    "Stream",
+    "Structure",
+    "Variable",
+    "Yield",
+    "analyse",
+    "global_test",
+    "linear_system",
+    "network",
+    "reconcile",
+    "screen",
+]
