@@ -86,6 +86,10 @@ twin = App(name="twin", help="Stocks, heat flows, lots and agreements as compute
 twin.command(f"{_HERE}.twin:update", help="Recompute whatever is dirty, once, without Prefect.")
 app.command(twin)
 
+heat = App(name="heat", help="Heat problems given as files: what could be recovered, and between whom.")
+heat.command(f"{_HERE}.heat:targets", help="Least heating and cooling of streams that may exchange heat; the pinch.")
+app.command(heat)
+
 flows = App(name="flows", help="The Prefect flows that keep the twin up to date.")
 flows.command(f"{_HERE}.flows:run", help="Run the flows process until SIGTERM or Ctrl-C.")
 app.command(flows)

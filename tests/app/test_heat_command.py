@@ -1,0 +1,113 @@
+"""`sidestream heat`: published problems through files, as another program would give them; nonsense gets a sentence."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sidestream_app import cli
+from sidestream_contracts.errors import SidestreamError
+
+LINNHOFF = {
+    "streams": [
+        {"id": "1", "t_in_c": 150, "t_out_c": 60, "cp_kw_k": 2},
+        {"id": "2", "t_in_c": 90, "t_out_c": 60, "cp_kw_k": 8},
+        {"id": "3", "t_in_c": 20, "t_out_c": 125, "cp_kw_k": 2.5},
+        {"id": "4", "t_in_c": 25, "t_out_c": 100, "cp_kw_k": 3},
+    ],
+    "dt_min_k": 20,
+}
+
+
+@pytest.fixture
+def heat(tmp_path, capsys):
+    """Runs `sidestream heat COMMAND FILE …` on a problem; returns exit code, stdout, and what is wrong in words."""
+
+    def run(command, problem, *options):
+        path = tmp_path / "problem.json"
+        if problem is not None:
+            path.write_text(problem if isinstance(problem, str) else json.dumps(problem), encoding="utf-8")
+        try:
+            code = cli.app(["heat", command, str(path), *options], result_action="return_value")
+        except SidestreamError as error:
+            return cli.exit_code(error), capsys.readouterr().out, str(error)
+        return code, capsys.readouterr().out, ""
+
+    return run
+
+
+def changed(problem, **changes):
+    """The problem with its first stream changed; a value of None takes the key away."""
+    first = {**problem["streams"][0], **changes}
+    first = {key: value for key, value in first.items() if value is not None}
+    return {**problem, "streams": [first, *problem["streams"][1:]]}
+
+
+def test_linnhoffs_problem_prints_the_published_targets(heat):
+    code, out, err = heat("targets", LINNHOFF, "--json")
+    found = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (found["hot_utility_kw"], found["cold_utility_kw"], found["pinch_shifted_c"]) == (107.5, 40.0, 80.0)
+    assert found["composite"]["hot"][-1] == {"t_c": 150.0, "heat_kw": 420.0}
+    assert found["composite"]["cold"][0] == {"t_c": 20.0, "heat_kw": 40.0}
+    assert {"t_shifted_c": 80.0, "heat_kw": 0.0} in found["composite"]["grand"]
+
+
+def test_people_are_told_the_same_in_words(heat):
+    code, out, _ = heat("targets", LINNHOFF)
+    assert code == 0
+    assert "least hot utility  107.500 kW" in out
+    assert "pinch at 80 °C shifted: hot 90 °C, cold 70 °C" in out
+
+
+def test_a_threshold_problem_has_a_null_pinch_and_numbers_may_be_ids(heat):
+    problem = {"streams": [{"id": 7, "t_in_c": 100, "t_out_c": 50, "cp_kw_k": 1}], "dt_min_k": 10}
+    found = json.loads(heat("targets", problem, "--json")[1])
+    assert found["pinch_shifted_c"] is None
+    assert found["threshold"] is True
+    assert found["streams"][0]["id"] == "7"
+
+
+def test_what_condenses_is_given_by_its_duty(heat):
+    problem = changed(LINNHOFF, t_in_c=150, t_out_c=150, cp_kw_k=None, duty_kw=180, kind="hot")
+    found = json.loads(heat("targets", problem, "--json")[1])
+    assert found["streams"][0] == {"id": "1", "kind": "hot", "duty_kw": 180.0, "isothermal": True}
+    assert found["hot_utility_kw"] <= 107.5
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "must be one JSON object"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"streams": [], "dt_min_k": NaN}', "NaN is no number"),
+        ('{"dt_min_k": 1, "dt_min_k": 2}', "stands twice"),
+        ({"streams": [], "dt_min_k": 10}, "streams: must not be empty"),
+        ({**LINNHOFF, "dt_min_k": -1}, "must be at least 0"),
+        ({"streams": LINNHOFF["streams"]}, "dt_min_k: is missing"),
+        ({**LINNHOFF, "dtmin": 1}, "did you mean 'dt_min_k'"),
+        (changed(LINNHOFF, t_in_c="150"), "must be a number, and is '150'"),
+        (changed(LINNHOFF, cp_kw_k=0), "must be above 0"),
+        (changed(LINNHOFF, cp_kw_k=True), "must be a number"),
+        (changed(LINNHOFF, t_in_c=-300), "must be above -273.15"),
+        (changed(LINNHOFF, id="2"), "another stream has this id"),
+        (changed(LINNHOFF, duty_kw=5), "one of the two"),
+        (changed(LINNHOFF, cp_kw_k=None), "one of the two"),
+        (changed(LINNHOFF, kind="cold"), "hot streams cool"),
+        (changed(LINNHOFF, t_in_c=60), "give duty_kw and kind"),
+        (changed(LINNHOFF, t_in_c=60, cp_kw_k=None, duty_kw=3), "say with kind"),
+    ],
+    ids=lambda given: given[:30] if isinstance(given, str) else "",
+)
+def test_nonsense_is_refused_with_a_sentence_and_exit_code_2(heat, problem, sentence):
+    code, out, err = heat("targets", problem, "--json")
+    assert (code, out) == (2, "")
+    assert sentence in err
+
+
+def test_a_file_that_is_not_there_is_said_so(heat):
+    code, _, err = heat("targets", None)
+    assert code == 2
+    assert "can't be read: No such file" in err
