@@ -27,7 +27,10 @@ EDGE_POINTS = (
     "edge.before_delete",
     "edge.after_delete",
 )
-POINTS = frozenset((*INGEST_POINTS, *EDGE_POINTS))
+SPOOL_POINTS = ("edge.before_pack", "edge.after_pack")
+"""Reached only after an outage during which live readings were spooled."""
+
+POINTS = frozenset((*INGEST_POINTS, *EDGE_POINTS, *SPOOL_POINTS))
 
 _passes_left: dict[str, int] = {}
 

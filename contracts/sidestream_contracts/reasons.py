@@ -66,7 +66,7 @@ REASONS: dict[str, Reason] = {
             "frame",
             "Another frame came first under the same epoch, lane and seq: two gateways have one identity, a gateway was "
             "restored by copying a running one, or somebody forges.",
-            "Find the second gateway and give it a device of its own in its edge.yaml and in hub.yaml.",
+            "A single frame after a gateway was restored holds nothing new: discard it. Otherwise find the second gateway and give it a device of its own in its edge.yaml and in hub.yaml.",
             never="the first frame counts, and nothing tells which of the two is genuine; enter what is missing by hand",
         ),
         Reason(

@@ -27,6 +27,7 @@ from sidestream_contracts.metrics import Sample, Shown, show
 from sidestream_edge import logs
 from sidestream_edge.bus import Bus
 from sidestream_edge.clocksync import ClockWatch
+from sidestream_edge.framing import merged
 from sidestream_edge.intake import Intake
 from sidestream_edge.metrics import samples
 from sidestream_edge.outbox import Outbox, OutboxLock, Refusal
@@ -192,7 +193,7 @@ def run(edge: EdgeFile, base: Path, stop: threading.Event, *, until_drained: boo
     """
     path = base / edge.outbox.path
     with OutboxLock(path):
-        outbox = Outbox(path, max_bytes=int(edge.outbox.max_mb * 1e6), journal=edge.outbox.journal)
+        outbox = Outbox(path, max_bytes=int(edge.outbox.max_mb * 1e6), journal=edge.outbox.journal, merge=merged)
         if outbox.set_aside is not None:
             log.error(
                 "the outbox could not be read and was moved aside; what it held is not sent. Try `sqlite3 FILE .recover`",

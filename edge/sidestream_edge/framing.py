@@ -6,6 +6,7 @@ Everything of a lane is flushed together with the cursors and marks of its batch
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -96,9 +97,13 @@ class Coalescer:
         return Flush(lane, drafts, cursors, pending.readings, marks)
 
 
-def merged(drafts: Sequence[Draft], max_bytes: int) -> tuple[Draft, ...]:
-    """The same measurements in the same order as few frames of lane bulk, each at most `max_bytes` where it can be."""
-    return tuple(_drafts("bulk", [_batch_of(draft) for draft in drafts], MERGED_READINGS, max_bytes))
+def merged(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
+    """The same measurements in the same order as few frames of lane bulk; what the frames are depends on nothing else.
+
+    A frame is no larger than 1.2 times the sum of its drafts: names and keys that were in each stand in it once, but a
+    place in a longer list of sensors may take two digits more.
+    """
+    return tuple(_drafts("bulk", [_batch_of(draft) for draft in drafts], MERGED_READINGS, sys.maxsize))
 
 
 def _batch_of(draft: Draft) -> Batch:

@@ -18,7 +18,7 @@ from sidestream_contracts.edge import Framing
 from sidestream_contracts.errors import TransientError
 from sidestream_contracts.frame import LANES, Lane
 from sidestream_edge.diversion import Diversion
-from sidestream_edge.framing import Coalescer, Flush, merged
+from sidestream_edge.framing import Coalescer, Flush
 from sidestream_edge.measurement import Batch
 from sidestream_edge.outbox import Outbox
 
@@ -101,7 +101,9 @@ class Intake:
             self._unstored.pop(0)
             self._stored(flush.cursors)
             if self._outbox.spooled.size_bytes >= PACK_BYTES:
-                self._attempt(self._pack)  # by itself: what is spooled must not be spooled again where this fails
+                self._attempt(
+                    self._outbox.pack
+                )  # by itself: what is spooled must not be spooled again where this fails
             self._wake()
 
     def finish(self) -> int:
@@ -117,7 +119,8 @@ class Intake:
 
     def _put(self, flush: Flush) -> None:
         if flush.lane == "live" and self._diversion.on:
-            self._outbox.spool(flush.drafts, flush.cursors, flush.marks)
+            part_bytes = min(PACK_BYTES, self._max_bytes() * 3 // 4)  # merging may add a little
+            self._outbox.spool(flush.drafts, flush.cursors, flush.marks, part_bytes)
         else:
             self._outbox.append(flush.drafts, flush.cursors, flush.marks)
 
@@ -131,11 +134,8 @@ class Intake:
         oldest_s = (datetime.now(UTC) - oldest_at).total_seconds() if oldest_at else 0.0
         if self._diversion.look(frames, oldest_s, self._outbox.unacknowledged_s) != before:
             log.info("live readings go behind the backlog" if not before else "live readings are sent at once again")
-        if not self._diversion.on and self._outbox.spooled.frames and self._attempt(self._pack):
+        if not self._diversion.on and self._outbox.spooled.frames and self._attempt(self._outbox.pack):
             self._wake()
-
-    def _pack(self) -> None:
-        self._outbox.pack(lambda drafts: merged(drafts, self._max_bytes()))
 
     def _flush(self, lane: Lane) -> None:
         flush = self._coalescer.flush(lane, self._max_bytes())

@@ -10,6 +10,7 @@ import pytest
 from sidestream_contracts.edge import Framing
 from sidestream_contracts.errors import TransientError
 from sidestream_edge import intake as module
+from sidestream_edge.framing import merged
 from sidestream_edge.intake import Intake
 from sidestream_edge.measurement import Batch, Mark, Reading
 from sidestream_edge.outbox import Outbox
@@ -34,7 +35,7 @@ def batch(n: int) -> Batch:
 def test_a_disk_that_refuses_a_step_doubles_nothing(tmp_path: Path, monkeypatch, step: str) -> None:
     monkeypatch.setattr(module, "PACK_BYTES", 1000)
     monkeypatch.setattr(module, "RETRY_STORE_S", 0.0)
-    outbox, stored = Outbox(tmp_path / "outbox.sqlite"), []
+    outbox, stored = Outbox(tmp_path / "outbox.sqlite", merge=merged), []
     one, real, calls = diverting(outbox, stored), getattr(outbox, step), []
 
     def sometimes(*args: object) -> None:
@@ -57,18 +58,17 @@ def test_a_disk_that_refuses_a_step_doubles_nothing(tmp_path: Path, monkeypatch,
     outbox.close()
 
 
-def test_what_is_spooled_survives_the_end_and_is_packed_by_the_next_run(tmp_path: Path) -> None:
-    first = Outbox(tmp_path / "outbox.sqlite")
+def test_what_is_spooled_survives_the_end_and_is_packed_in_its_own_epoch_by_the_next_run(tmp_path: Path) -> None:
+    first = Outbox(tmp_path / "outbox.sqlite", merge=merged)
     one = diverting(first, [])
     one.add(batch(1))
     one.add(batch(2))
     assert values(first) == []
     assert not first.is_empty
     first.close()
-    second = Outbox(tmp_path / "outbox.sqlite")
-    Intake(Framing(), second, lambda _: None, lambda: None).look()
+    second = Outbox(tmp_path / "outbox.sqlite", merge=merged)
     (frame,) = second.waiting("bulk", None, 10)
-    assert (frame.key.epoch, frame.key.seq) == (second.epoch, 1)
+    assert (frame.key.epoch, frame.key.seq) == (first.epoch, 1)
     assert values(second) == [1, 2]
     second.close()
 

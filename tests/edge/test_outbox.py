@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sidestream_contracts.errors import ConfigurationError, DomainError, TransientError
+from sidestream_contracts.failpoint import SPOOL_POINTS, VARIABLE
 from sidestream_contracts.frame import LANES, payload_hash
 from sidestream_contracts.messages import Acknowledgement
 from sidestream_edge.measurement import Mark
@@ -29,6 +36,24 @@ def keys(outbox: Outbox, lane: str) -> list[tuple[str, int, bytes]]:
     return [(s.key.epoch, s.key.seq, s.payload) for s in outbox.waiting(lane, None, 10_000)]
 
 
+PART = 9
+"""Bytes of a part of the spool."""
+
+
+def parts(bodies: list[bytes]) -> list[list[bytes]]:
+    found: list[list[bytes]] = []
+    for body in bodies:
+        if not found or sum(map(len, found[-1])) + len(body) > PART:
+            found.append([])
+        found[-1].append(body)
+    return found
+
+
+def joined(part: Sequence[Draft]) -> Sequence[Draft]:
+    assert {draft.lane for draft in part} == {"bulk"}
+    return drafts("bulk", b"+".join(draft.payload for draft in part))
+
+
 class OutboxMachine(RuleBasedStateMachine):
     """Appends, acknowledgements and reopenings against a model made of plain dicts."""
 
@@ -36,7 +61,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def open(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self.path = Path(self._folder.name, "outbox.sqlite")
-        self.outbox = Outbox(self.path, journal=True)
+        self.outbox = Outbox(self.path, journal=True, merge=joined)
         self.kept: dict[tuple[str, str, int], bytes] = {}
         self.epochs = [self.outbox.epoch]
         self.given: dict[tuple[str, str], int] = {}
@@ -52,14 +77,16 @@ class OutboxMachine(RuleBasedStateMachine):
         self.number += count
         self.cursor = str(self.number)
         self.spooled += bodies
-        self.outbox.spool(drafts("live", *bodies), {"d": self.cursor}, [("d", Mark("s", self.number, 1, None))])
+        self.outbox.spool(drafts("live", *bodies), {"d": self.cursor}, [("d", Mark("s", self.number, 1, None))], PART)
 
     @rule()
     def pack(self) -> None:
-        """Two frames of all that is spooled, or none; the order stays."""
-        middle = len(self.spooled) // 2
-        bodies = [b"+".join(half) for half in (self.spooled[:middle], self.spooled[middle:]) if half]
-        self.outbox.pack(lambda found: self._halves(found, middle))
+        self.outbox.pack()
+        self._packed()
+
+    def _packed(self) -> None:
+        """A frame of each part of what is spooled, or none, in the epoch in which it was spooled; the order stays."""
+        bodies = [b"+".join(part) for part in parts(self.spooled)]
         for body in bodies:
             seq = self.given.get((self.epochs[-1], "bulk"), 0) + 1
             self.given[self.epochs[-1], "bulk"] = seq
@@ -67,16 +94,11 @@ class OutboxMachine(RuleBasedStateMachine):
         self.ever += bodies
         self.spooled = []
 
-    def _halves(self, found: list[Draft], middle: int) -> list[Draft]:
-        assert [draft.payload for draft in found] == self.spooled
-        assert {draft.lane for draft in found} <= {"bulk"}
-        return drafts(
-            "bulk", *[b"+".join(d.payload for d in half) for half in (found[:middle], found[middle:]) if half]
-        )
-
     @rule(lane=st.sampled_from(LANES), count=st.integers(1, 5), moves=st.booleans())
     def append(self, lane: str, count: int, moves: bool) -> None:
         bodies = []
+        if lane == "bulk":
+            self._packed()
         for _ in range(count):
             self.number += 1
             bodies.append(b"%d" % self.number)
@@ -106,8 +128,9 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
+        self._packed()
         self.outbox.close()
-        self.outbox = Outbox(self.path, journal=True)
+        self.outbox = Outbox(self.path, journal=True, merge=joined)
         assert self.outbox.previous_epoch == self.epochs[-1]
         self.epochs.append(self.outbox.epoch)
 
@@ -171,6 +194,66 @@ def test_a_restored_gateway_lets_go_of_what_it_sent_and_the_hub_has_but_of_nothi
     assert restored.acknowledge(ack, sent) == sent
     assert [seq for _, seq, _ in keys(restored, "live")] == [3]
     restored.close()
+
+
+@given(st.lists(st.binary(max_size=6), max_size=12), st.integers(0, 12), st.booleans())
+def test_an_image_taken_while_spooling_gives_the_same_keys_to_what_it_holds(
+    bodies: list[bytes], at: int, restarts: bool
+) -> None:
+    """Frame by frame the same, but that the last one of the image may end earlier than the original's of that key."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "outbox.sqlite")
+        original = Outbox(path, merge=joined)
+        original.append(drafts("bulk", b"before"))
+        for n, body in enumerate(bodies):
+            if n == at:
+                image_of(original, path)
+            original.spool(drafts("live", body), {}, (), PART)
+        if len(bodies) <= at:
+            image_of(original, path)
+        if restarts:
+            original.close()
+            original = Outbox(path, merge=joined)
+        else:
+            original.append(drafts("bulk", b"between"))
+        restored = Outbox(path.with_name("image"), merge=joined)
+        theirs = {key: payload for *key, payload in keys(original, "bulk") for key in [tuple(key)]}
+        mine = keys(restored, "bulk")
+        assert [payload for *_, payload in mine[:-1]] == [theirs[key] for *key, _ in mine[:-1] for key in [tuple(key)]]
+        *last, payload = mine[-1]
+        assert theirs[tuple(last)].startswith(payload)
+        for outbox in (original, restored):
+            outbox.close()
+
+
+def image_of(outbox: Outbox, path: Path) -> None:
+    outbox._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(path, path.with_name("image"))
+
+
+@pytest.mark.parametrize("when", ["at the next start", "in use"])
+@pytest.mark.parametrize("point", SPOOL_POINTS)
+def test_a_kill_while_the_spool_is_packed_loses_and_doubles_nothing(path: Path, point: str, when: str) -> None:
+    first = Outbox(path)
+    first.spool(drafts("live", b"1", b"2"), {})
+    first.close()
+    script = (
+        "import sys; from pathlib import Path; from sidestream_contracts import failpoint;"
+        "from sidestream_edge.outbox import Draft, Outbox; path = Path(sys.argv[1]);"
+        + (
+            "failpoint.arm(); Outbox(path)"
+            if when == "at the next start"
+            else "o = Outbox(path); o.spool([Draft('live', 'readings', b'3')], {}); failpoint.arm(); o.pack()"
+        )
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(path)], env={**os.environ, VARIABLE: point}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    after = Outbox(path)
+    found = keys(after, "bulk")
+    assert [payload for *_, payload in found] == [b"1", b"2", b"3"][: 2 if when == "at the next start" else 3]
+    assert found[0][:2] == (first.epoch, 1)
+    assert not after.spooled.frames
+    after.close()
 
 
 def test_a_parked_frame_keeps_its_key_and_its_bytes(path: Path) -> None:

@@ -13,7 +13,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from sidestream_contracts.messages import Acknowledgement
 from sidestream_edge import session
-from sidestream_edge.outbox import Outbox, Place
+from sidestream_edge.framing import merged
+from sidestream_edge.outbox import Draft, Outbox, Place
 from sidestream_store.hub_apply import apply_hub
 from sidestream_store.partitions import ensure_range
 
@@ -102,6 +103,20 @@ class _OneEpoch(Outbox):
         super()._begin()
 
 
+class PacksTheSpoolInItsNewEpoch(DeliveryMachine):
+    """Gives what an earlier run has spooled keys of its own, as the original did too."""
+
+    def open_outbox(self) -> Outbox:
+        outbox = _PacksLate(self.path, merge=merged)
+        outbox.pack()
+        return outbox
+
+
+class _PacksLate(Outbox):
+    def _pack_into(self, epoch_id: int) -> list[Draft]:
+        return super()._pack_into(epoch_id) if epoch_id == self._epoch_id else []
+
+
 def from_memory(worker: Worker) -> list[Acknowledgement]:
     return [
         Acknowledgement(epoch=epoch, lane=lane, upto=highest)
@@ -152,6 +167,34 @@ def test_a_gateway_restored_from_an_image_must_draw_a_new_epoch(hub, kind, holds
         else:
             with pytest.raises(AssertionError, match="D3"):
                 model.the_edge_deletes_only_what_is_committed()
+    finally:
+        model.worker_dies(0)
+        model.outbox.close()
+
+
+@pytest.mark.parametrize(("kind", "holds"), [(DeliveryMachine, True), (PacksTheSpoolInItsNewEpoch, False)])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_image_taken_while_live_readings_are_spooled_doubles_none_of_them(hub, kind, holds, restarts):
+    """The original goes on and sends them, then the image is put back: the seventh mutant."""
+    model = machine(kind, hub)()
+    model.begin()
+    try:
+        model.measure("spool", 3, strange=False)
+        model.image_is_taken()
+        model.measure("spool", 2, strange=False)
+        if restarts:
+            model.gateway("crash")
+        else:
+            model.the_outage_ends_for_the_spool()
+        model.broker_delivers(0, list(range(len(model.bag))), keep=False, then="acknowledge")
+        model.gateway_is_restored_from_the_image()
+        model.drain()
+        if holds:
+            model.nothing_is_there_twice()
+            model.count()
+        else:
+            with pytest.raises(AssertionError, match="D1"):
+                model.nothing_is_there_twice()
     finally:
         model.worker_dies(0)
         model.outbox.close()

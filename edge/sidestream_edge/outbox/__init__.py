@@ -7,8 +7,8 @@ from sidestream_edge.outbox.glance import journal_end, journal_epochs, waiting_f
 from sidestream_edge.outbox.journal import read_journal
 from sidestream_edge.outbox.lock import OutboxLock
 from sidestream_edge.outbox.places import Backlog, Place, Stored
-from sidestream_edge.outbox.room import Refusal
-from sidestream_edge.outbox.store import Fullness, Outbox, OutboxCorruptError
+from sidestream_edge.outbox.room import Fullness, Refusal
+from sidestream_edge.outbox.store import Outbox, OutboxCorruptError
 
 __all__ = [
     "Backlog",

@@ -34,6 +34,16 @@ class Disk:
     free_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Fullness:
+    """How full the outbox and its disk are, and which lanes are refused for that, each with its reason."""
+
+    size_bytes: int
+    max_bytes: int
+    disk: Disk
+    refused: dict[Lane, Refusal]
+
+
 class Room:
     """Says no to a lane, and why; looks at the disk at most once a second."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_edge.outbox.ballast import Ballast
 
-VERSION = 2
+VERSION = 3
 
 _TABLES = """
 CREATE TABLE epoch (id INTEGER PRIMARY KEY AUTOINCREMENT, epoch TEXT NOT NULL UNIQUE, prev TEXT, started_at TEXT NOT NULL);
@@ -39,6 +39,9 @@ CREATE TABLE mark (
     driver TEXT NOT NULL, sensor TEXT NOT NULL, slot INTEGER NOT NULL,
     n INTEGER NOT NULL, t INTEGER NOT NULL, val REAL, PRIMARY KEY (driver, sensor, slot)
 ) WITHOUT ROWID;
+"""
+_SINCE_3 = """
+ALTER TABLE spool ADD COLUMN part INTEGER NOT NULL DEFAULT 1;
 """
 
 
@@ -111,7 +114,7 @@ def _open(path: Path, *, alone: bool) -> sqlite3.Connection:
         db.execute("PRAGMA cache_size=-2000")
         db.execute("PRAGMA journal_size_limit=16777216")
         if _version(db, path) == 0:
-            db.executescript(f"BEGIN; {_TABLES} {_SINCE_2} PRAGMA user_version={VERSION}; COMMIT;")
+            db.executescript(f"BEGIN; {_TABLES} {_SINCE_2} {_SINCE_3} PRAGMA user_version={VERSION}; COMMIT;")
     except BaseException:
         db.close()
         raise
@@ -130,7 +133,9 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
 
 def upgrade(db: sqlite3.Connection) -> None:
     """Brings an older file to this version, inside the caller's transaction."""
-    if int(db.execute("PRAGMA user_version").fetchone()[0]) < VERSION:
-        for statement in _SINCE_2.split(";"):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version={VERSION}")
+    found = int(db.execute("PRAGMA user_version").fetchone()[0])
+    for version, changes in ((2, _SINCE_2), (3, _SINCE_3)):
+        if found < version:
+            for statement in changes.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version={version}")

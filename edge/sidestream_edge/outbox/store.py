@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,14 +24,15 @@ from sidestream_contracts.errors import SidestreamError, TransientError
 from sidestream_contracts.frame import LANES, FrameKey, Lane, ParkedFrame, encode, payload_hash
 from sidestream_contracts.messages import Acknowledgement, LaneStatus
 from sidestream_edge.measurement import Mark
-from sidestream_edge.outbox.aside import Draft, MessageChannel, put_marks, put_spool, take_spool
+from sidestream_edge.outbox import aside
+from sidestream_edge.outbox.aside import Draft, Merge, MessageChannel
 from sidestream_edge.outbox.ballast import Ballast
+from sidestream_edge.outbox.keyed import insert_epoch, insert_frames
 from sidestream_edge.outbox.places import Backlog, Place, Stored
-from sidestream_edge.outbox.room import Disk, Refusal, Room
+from sidestream_edge.outbox.room import Fullness, Refusal, Room
 from sidestream_edge.outbox.schema import now_text, open_file, upgrade
 
 LimitSource = Literal["announced", "learnt"]
-_Row = tuple[Lane, int, int, MessageChannel, bytes, str, str]
 
 ROW_BYTES = 200
 """What a frame costs beside its payload: key, hash, time, index."""
@@ -39,16 +40,6 @@ ROW_BYTES = 200
 
 class OutboxCorruptError(SidestreamError):
     """The outbox file became unreadable while in use; at the next start it is moved aside and named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fullness:
-    """How full the outbox and its disk are, and which lanes are refused for that, each with its reason."""
-
-    size_bytes: int
-    max_bytes: int
-    disk: Disk
-    refused: dict[Lane, Refusal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +53,17 @@ class Outbox:
 
     On a full disk it opens all the same: what it holds can be sent, `unwritable` says why nothing is taken, and the
     epoch is written as soon as there is room.
+
+    What an earlier run has left in the spool gets its keys in that run's epoch, as it would have got them there. So a
+    gateway that was put back to an image, and the original that went on, give the same readings the same keys.
+    `merge` makes frames of lane bulk of one part of the spool; the same part must always give the same frames.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int = 1 << 30, journal: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, max_bytes: int = 1 << 30, journal: bool = False, merge: Merge = aside.one_by_one
+    ) -> None:
         self._path = path
+        self._merge = merge
         self._journal = journal
         self._lock = threading.RLock()
         self._ballast = Ballast(path)
@@ -92,12 +90,17 @@ class Outbox:
 
     def _load_backlog(self) -> None:
         self._backlog: dict[Lane, Backlog] = dict.fromkeys(LANES, Backlog())
-        self.spooled = Backlog()
+        self.spooled = Backlog(*self._spool_size())
         for lane, frames, size in self._read("SELECT lane, count(*), sum(length(payload)) FROM frame GROUP BY lane"):
             self._backlog[lane] = Backlog(frames, size + frames * ROW_BYTES)
         self.parked, parked_bytes = self._read("SELECT count(*), coalesce(sum(length(payload)), 0) FROM parked")[0]
         self._parked_bytes = int(parked_bytes)
         self._packet_limits: dict[LimitSource, int] = dict(self._read("SELECT source, bytes FROM packet_limit"))
+
+    def _spool_size(self) -> tuple[int, int]:
+        with self._lock, self._explained():
+            drafts, size = aside.spool_size(self._db)
+            return drafts, size + drafts * ROW_BYTES
 
     def _begin_twice(self) -> None:
         """Once more where the first attempt has given up the ballast."""
@@ -111,17 +114,20 @@ class Outbox:
         """The new epoch is on the disk; done before the first frame at the latest."""
         if self._epoch_id:
             return
+        packed: dict[int, list[Draft]] = {}
         with self._transaction():
             upgrade(self._db)
-            self._db.execute("DELETE FROM epoch WHERE id NOT IN (SELECT epoch_id FROM frame)")
-            self._db.execute("DELETE FROM assigned WHERE epoch_id NOT IN (SELECT id FROM epoch)")
-            epoch_id = self._db.execute(
-                "INSERT INTO epoch (epoch, prev, started_at) VALUES (?, ?, ?) RETURNING id",
-                (self.epoch, self.previous_epoch, now_text()),
-            ).fetchone()[0]
+            for earlier in sorted(self._epochs)[-1:]:
+                packed[earlier] = self._pack_into(earlier)
+            epoch_id = insert_epoch(self._db, self.epoch, self.previous_epoch)
+            if any(packed.values()):
+                failpoint.reach("edge.before_pack")
+        if any(packed.values()):
+            failpoint.reach("edge.after_pack")
         self._epochs[epoch_id] = _Epoch(self.epoch, self.previous_epoch)
-        frames, size = self._read("SELECT count(*), coalesce(sum(length(payload)), 0) FROM spool")[0]
-        self.spooled = Backlog(frames, size + frames * ROW_BYTES)
+        for earlier, drafts in packed.items():
+            self._inserted(earlier, drafts)
+            self.spooled = Backlog()
         self._epoch_id, self.unwritable = epoch_id, None
 
     def append(
@@ -130,62 +136,63 @@ class Outbox:
         """Frames, cursors and marks (driver, mark) are durable, all or none, when this returns."""
         with self._lock:
             self._begin()
+            if self.spooled.frames and any(draft.lane == "bulk" for draft in drafts):
+                self.pack()  # else the spool would get other keys here than in a copy that was made before
             with self._transaction():
-                last = self._insert(drafts)
+                self._insert(self._epoch_id, drafts)
                 self._insert_beside(cursors or {}, marks)
                 failpoint.reach("edge.before_store")
             failpoint.reach("edge.after_store")
-            self._inserted(drafts, last)
+            self._inserted(self._epoch_id, drafts)
 
-    def spool(self, drafts: Sequence[Draft], cursors: dict[str, str], marks: Sequence[tuple[str, Mark]] = ()) -> None:
-        """As `append`, but the drafts get no key yet: they wait until `pack` makes larger frames of them."""
+    def spool(
+        self,
+        drafts: Sequence[Draft],
+        cursors: dict[str, str],
+        marks: Sequence[tuple[str, Mark]] = (),
+        part_bytes: int = 1 << 18,
+    ) -> None:
+        """As `append`, but the drafts get no key yet: they wait until `pack` makes larger frames of them.
+
+        Each such frame is made of at most `part_bytes` of what was spooled, where single drafts allow it.
+        """
         with self._lock:
             self._begin()
             with self._transaction():
-                put_spool(self._db, drafts)
+                aside.put_spool(self._db, drafts, part_bytes)
                 self._insert_beside(cursors, marks)
             size = sum(len(draft.payload) + ROW_BYTES for draft in drafts)
             self.spooled = Backlog(self.spooled.frames + len(drafts), self.spooled.size_bytes + size)
 
-    def pack(self, merge: Callable[[Sequence[Draft]], Sequence[Draft]]) -> None:
-        """What is spooled stands as frames of lane bulk, made by `merge`, at the end of that lane; the spool is empty."""
+    def pack(self) -> None:
+        """What is spooled stands as frames of lane bulk at the end of that lane; the spool is empty."""
         with self._lock:
             self._begin()
             with self._transaction():
-                drafts = merge(take_spool(self._db))
-                last = self._insert(drafts)
-            self._inserted(drafts, last)
+                drafts = self._pack_into(self._epoch_id)
+                failpoint.reach("edge.before_pack")
+            failpoint.reach("edge.after_pack")
+            self._inserted(self._epoch_id, drafts)
             self.spooled = Backlog()
 
-    def _inserted(self, drafts: Sequence[Draft], last: dict[Lane, int]) -> None:
-        self._assigned.update({(self._epoch_id, lane): seq for lane, seq in last.items()})
+    def _pack_into(self, epoch_id: int) -> list[Draft]:
+        drafts = [draft for part in aside.take_spool(self._db) for draft in self._merge(part)]
+        self._insert(epoch_id, drafts)
+        return drafts
+
+    def _inserted(self, epoch_id: int, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
+            self._assigned[epoch_id, draft.lane] = self._assigned.get((epoch_id, draft.lane), 0) + 1
             self._count(draft.lane, 1, len(draft.payload))
 
-    def _insert(self, drafts: Sequence[Draft]) -> dict[Lane, int]:
-        """Puts the drafts behind what their lanes hold; the last seq of each lane."""
-        last = {lane: self._assigned.get((self._epoch_id, lane), 0) for lane in {draft.lane for draft in drafts}}
-        rows: list[_Row] = []
-        stored_at = now_text()
-        for draft in drafts:
-            last[draft.lane] += 1
-            digest = payload_hash(draft.payload)
-            rows.append((draft.lane, self._epoch_id, last[draft.lane], draft.channel, draft.payload, digest, stored_at))
-        insert = self._db.executemany
-        insert("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        if self._journal:
-            insert(
-                "INSERT INTO journal (epoch, lane, seq, channel, payload) VALUES (?, ?, ?, ?, ?)",
-                [(self.epoch, lane, seq, channel, payload) for lane, _, seq, channel, payload, _, _ in rows],
-            )
-        insert(
-            "INSERT OR REPLACE INTO assigned VALUES (?, ?, ?)", [(self._epoch_id, lane, n) for lane, n in last.items()]
-        )
-        return last
+    def _insert(self, epoch_id: int, drafts: Sequence[Draft]) -> None:
+        """Puts the drafts behind what their lanes hold of that epoch."""
+        last = {lane: self._assigned.get((epoch_id, lane), 0) for lane in {draft.lane for draft in drafts}}
+        insert_frames(self._db, drafts, epoch_id, last, self._epochs[epoch_id].epoch if self._journal else None)
 
     def _insert_beside(self, cursors: dict[str, str], marks: Sequence[tuple[str, Mark]]) -> None:
         self._db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(cursors.items()))
-        put_marks(self._db, marks)
+        aside.put_marks(self._db, marks)
 
     def cursor(self, driver: str) -> str | None:
         """How far `driver` had come with what is stored; None before its first batch."""
