@@ -12,30 +12,46 @@ tests = screen(estimate, level=0.05)
 | `system`, `network` | variables and exact linear constraints; a graph of streams, stocks and yields as such |
 | `basis`, `structure` | what follows from what; redundant, non-redundant, observable, unobservable |
 | `estimate` | weighted least squares with covariance |
+| `bounds` | values kept within bounds |
 | `screening` | global test, measurement tests, what they could see |
+| `suspects` | who is wrong: serial elimination, equivalent meters, leaks |
+| `diagnosis` | all of it for one interval |
 """
 
+from sidestream_twin.core.reconcile.bounds import Bounded, within_bounds
+from sidestream_twin.core.reconcile.diagnosis import Diagnosis, diagnose, without_meters
 from sidestream_twin.core.reconcile.estimate import Estimate, reconcile
 from sidestream_twin.core.reconcile.network import Stream, Yield, network
 from sidestream_twin.core.reconcile.screening import GlobalTest, Screening, global_test, screen
 from sidestream_twin.core.reconcile.structure import Knowledge, Structure, analyse
+from sidestream_twin.core.reconcile.suspects import Leak, Suspect, equivalent_meters, leaks, suspects
 from sidestream_twin.core.reconcile.system import Constraint, LinearSystem, Variable, linear_system
 
 __all__ = [
+    "Bounded",
     "Constraint",
+    "Diagnosis",
     "Estimate",
     "GlobalTest",
     "Knowledge",
+    "Leak",
     "LinearSystem",
     "Screening",
     "Stream",
     "Structure",
+    "Suspect",
     "Variable",
     "Yield",
     "analyse",
+    "diagnose",
+    "equivalent_meters",
     "global_test",
+    "leaks",
     "linear_system",
     "network",
     "reconcile",
     "screen",
+    "suspects",
+    "within_bounds",
+    "without_meters",
 ]

@@ -19,6 +19,9 @@ from sidestream_twin.core.arrays import BoolArray, FloatArray
 from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.uncertain import Uncertain
 
+_LEAST_SD, _LARGEST = 1e-60, 1e60
+"""Beyond these, squares leave the range of a double."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variable:
@@ -37,6 +40,11 @@ class Variable:
             raise ModelError(
                 f"{self.id!r} is to lie between {self.lower} and {self.upper}: no number does; "
                 "give the smaller bound first, leave out one that isn't known"
+            )
+        if self.measured is not None and not _in_range(self.measured):
+            raise ModelError(
+                f"{self.id!r} is measured as {self.measured.value:g} with sd {self.measured.sd:g}: sizes above {_LARGEST:g} or "
+                f"deviations below {_LEAST_SD:g} can't be computed with; choose another unit, or sd 0 for an exact value"
             )
 
 
@@ -107,13 +115,23 @@ def linear_system(variables: Iterable[Variable], constraints: Iterable[Constrain
         ids=ids,
         constraint_ids=constraint_ids,
         matrix=sparse.csr_array((coefficients, (rows, columns)), shape=shape, dtype=np.float64),
-        totals=np.array([constraint.total for constraint in constraints], dtype=np.float64),
-        measured=np.array([np.nan if each is None else each.value for each in given]),
-        sd_random=np.array([0.0 if each is None else each.sd_random for each in given]),
-        sd_systematic=np.array([0.0 if each is None else each.sd_systematic for each in given]),
-        lower=np.array([variable.lower for variable in variables]),
-        upper=np.array([variable.upper for variable in variables]),
+        totals=_floats(constraint.total for constraint in constraints),
+        measured=_floats(np.nan if each is None else each.value for each in given),
+        sd_random=_floats(0.0 if each is None else each.sd_random for each in given),
+        sd_systematic=_floats(0.0 if each is None else each.sd_systematic for each in given),
+        lower=_floats(variable.lower for variable in variables),
+        upper=_floats(variable.upper for variable in variables),
     )
+
+
+def _in_range(measured: Uncertain) -> bool:
+    parts = (measured.sd_random, measured.sd_systematic)
+    small = all(part == 0.0 or part >= _LEAST_SD for part in parts)
+    return small and max(abs(measured.value), *parts) <= _LARGEST
+
+
+def _floats(values: Iterable[float]) -> FloatArray:
+    return np.array(list(values), dtype=np.float64)
 
 
 def _unique(kind: str, ids: Iterable[str]) -> tuple[str, ...]:
