@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
+from sidestream_contracts.balances import Domain
 from sidestream_contracts.ids import Id
 from sidestream_contracts.part import FilePart
 
@@ -28,7 +29,10 @@ Role = Literal[
     "return_register",
     "energy_register",
     "power",
+    "mass_register",
+    "weighing",
     "stock_mass",
+    "share",
     "scan",
     "other",
 ]
@@ -45,6 +49,13 @@ class Hub(FilePart):
     timezone: str = Field(description="IANA zone; calendar periods of agreements are of this zone")
     synthetic: bool = Field(default=False, description="true where the figures are made up; every view says so")
     step_s: int = Field(default=60, ge=1, le=3600, description="length of the twin's steps in seconds")
+    balance_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=86_400,
+        description="interval over which balances are closed, in seconds: whole steps, a whole number of times a day; "
+        "default: 900, in whole steps",
+    )
     late_days: int = Field(default=400, ge=1, description="oldest live reading taken at the door, in days")
     early_s: int = Field(default=300, ge=1, description="how far ahead of the hub's clock a live reading may be, s")
     settle_s: int = Field(
@@ -61,12 +72,34 @@ class Party(FilePart):
     name: str
 
 
+class Content(FilePart):
+    """How much of a component a material has, in % of its mass; `moisture` is the component that dries out."""
+
+    component: Id
+    pct: Percent = Field(description="as far as it is known beforehand; a sensor with role share tells it live")
+    sd_pct: Positive = Field(description="standard deviation, in % of the material's mass")
+
+
+class Limit(FilePart):
+    """How much of a component a receiver takes, in % of the material's mass."""
+
+    component: Id
+    max_pct: Percent | None = None
+    min_pct: Percent | None = None
+
+
 class Material(FilePart):
     """One entry of the hub's catalogue: one canonical id, whatever each party calls it."""
 
     id: Id
     name: str
     phase: Phase
+    family: Id | None = Field(
+        default=None,
+        description="materials of one family are one thing in the mass balance, e.g. slag and crushed slag; default: its id",
+    )
+    contents: list[Content] = Field(default=[], description="what it is made of")
+    limits: list[Limit] = Field(default=[], description="its specification")
     ewc: str | None = Field(default=None, pattern=r"^\d{2} \d{2} \d{2}\*?$", description="European waste code")
     aliases: dict[Id, str] = Field(default={}, description="what a party calls it: party id → name")
 
@@ -79,8 +112,39 @@ class Mass(FilePart):
     at: AwareDatetime
 
 
+class Loss(FilePart):
+    """What is lost on the way without a meter, as far as it can be told beforehand. Give one of the three forms.
+
+    `kw`: always so much. `share_pct`: a share of what enters. `length_m` with `w_m_k`: a pair of pipes, each losing so
+    many watts per metre and kelvin above its surroundings, at the temperatures that the stream's heat meter shows.
+    """
+
+    kw: NotNegative | None = Field(default=None, description="heat lost, kW")
+    share_pct: Percent | None = Field(default=None, description="% of what enters")
+    length_m: Positive | None = Field(default=None, description="length of the pair of pipes, m")
+    w_m_k: Positive | None = Field(default=None, description="heat loss of one pipe, W per metre and kelvin")
+    surroundings_c: float = Field(default=8.0, description="temperature around the pipes, °C")
+    sd_pct: Positive = Field(default=20.0, description="standard deviation of the loss, % of it")
+
+
+class Yield(FilePart):
+    """What a process makes: `output` is `ratio` times `input` (kg per kg, or J per J), give or take `sd`.
+
+    Several inputs of one output add up.
+    """
+
+    input: Id = Field(description="stream that enters the node")
+    output: Id = Field(description="stream that leaves the node")
+    ratio: Positive
+    sd: Positive = Field(description="standard deviation of the ratio")
+
+
 class Node(FilePart):
-    """A place in the graph that belongs to one party; a stock or store holds something."""
+    """A place in the graph that belongs to one party; a stock or store holds something.
+
+    What enters a junction, exchanger, stock or store leaves it again or stays there; of a process or border nothing is
+    known, unless `conserves` or `yields` tells.
+    """
 
     id: Id
     party: Id
@@ -90,6 +154,13 @@ class Node(FilePart):
     min_kg: NotNegative | None = Field(default=None, description="below this a stock runs dry")
     max_kg: Positive | None = Field(default=None, description="above this a stock overflows")
     start: Mass | None = Field(default=None, description="a stock's mass when Sidestream began to follow it")
+    conserves: list[Domain] | None = Field(
+        default=None,
+        description="what neither comes nor goes here unseen; default: both, but nothing at a process or border",
+    )
+    hold_up_kg: Positive | None = Field(default=None, description="mass that may be inside at any time, unseen")
+    loss: Loss | None = Field(default=None, description="heat that is lost here")
+    yields: list[Yield] = Field(default=[], description="what a process makes of what")
 
 
 class Stage(FilePart):
@@ -110,6 +181,11 @@ class Stream(FilePart):
     lifecycle: list[Stage] = Field(min_length=1, description="ascending by date; the last one in force counts")
     meter_position: Literal["supply", "return"] = Field(default="supply", description="leg of a heat meter's flow part")
     pressure_kpa: Positive = Field(default=600.0, description="absolute pressure of a water stream, kPa")
+    loss: Loss | None = Field(default=None, description="heat that the pipe loses between its two ends")
+    meter_end: Literal["source", "target"] | None = Field(
+        default=None,
+        description="end at which the stream's only meter sits, where the pipe loses heat; default: whose device reads it",
+    )
 
 
 class Accuracy(FilePart):
@@ -135,6 +211,9 @@ class Sensor(FilePart):
         description="UCUM code of what the edge sends, when it isn't `unit`; readings are converted to `unit`",
     )
     role: Role = "other"
+    component: Id | None = Field(
+        default=None, description="of which component a sensor with role share tells the share"
+    )
     stream: Id | None = None
     node: Id | None = None
     accuracy: Accuracy = Accuracy()

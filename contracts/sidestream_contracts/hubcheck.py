@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sidestream_contracts import yamlfile
 from sidestream_contracts.errors import ConfigurationError
+from sidestream_contracts.graphcheck import check_graph
 from sidestream_contracts.hub import HubFile, Sensor
-from sidestream_contracts.ids import nearest
+from sidestream_contracts.ids import unknown
 from sidestream_contracts.units import QUANTITIES, to_si
 from sidestream_contracts.yamlfile import Problem
 
@@ -29,7 +30,10 @@ ROLE_QUANTITY = {
     "return_register": "volume_temperature",
     "energy_register": "energy",
     "power": "power",
+    "mass_register": "mass",
+    "weighing": "mass",
     "stock_mass": "mass",
+    "share": "fraction",
     "scan": "scan",
 }
 
@@ -56,6 +60,7 @@ def check_hub(hub: HubFile) -> Iterator[Problem]:
         _check_roles,
         _check_people,
         _check_stocks,
+        check_graph,
         _check_lifecycles,
         _check_lots,
         _check_agreements,
@@ -120,15 +125,6 @@ def _check_aliases(hub: HubFile) -> Iterator[Problem]:
                 yield Problem(("materials", n, "aliases", party), f"{where}: {unknown('party', party, parties)}")
 
 
-def unknown(what: str, value: str, known: Iterable[str]) -> str:
-    """A sentence for an id that does not exist: the nearest one that does, or all of them."""
-    known = sorted(known)
-    guess = nearest(value, known)
-    if guess:
-        return f"there is no {what} {value!r}; did you mean {guess!r}?"
-    return f"there is no {what} {value!r}; known: {', '.join(known) or 'none'}"
-
-
 def _check_streams(hub: HubFile) -> Iterator[Problem]:
     for n, stream in enumerate(hub.streams):
         if stream.source == stream.target:
@@ -183,7 +179,7 @@ def _check_place(n: int, sensor: Sensor) -> Iterator[Problem]:
         yield Problem(("sensors", n), f"sensors.{n}: name either the stream or the node that {sensor.id!r} measures")
     elif sensor.role in ("stock_mass", "scan") and sensor.node is None:
         yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor sits at a node, not a stream")
-    elif sensor.role not in ("stock_mass", "scan", "other") and sensor.stream is None:
+    elif sensor.role not in ("stock_mass", "share", "scan", "other") and sensor.stream is None:
         yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor measures a stream, not a node")
 
 

@@ -17,3 +17,12 @@ def nearest(wrong: str, known: Iterable[str]) -> str | None:
     """The known id most like `wrong`, or None when none is close enough to be a slip of the pen."""
     matches = difflib.get_close_matches(wrong, sorted(known), n=1, cutoff=0.5)
     return matches[0] if matches else None
+
+
+def unknown(what: str, value: str, known: Iterable[str]) -> str:
+    """A sentence for an id that does not exist: the nearest one that does, or all of them."""
+    known = sorted(known)
+    guess = nearest(value, known)
+    if guess:
+        return f"there is no {what} {value!r}; did you mean {guess!r}?"
+    return f"there is no {what} {value!r}; known: {', '.join(known) or 'none'}"

@@ -13,7 +13,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
+from pydantic import BaseModel
 
+from sidestream_contracts.balances import interval_s
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.hub import HubFile, Retention, Sensor, TagFile
 from sidestream_contracts.hubcheck import LISTS, fits
@@ -106,31 +108,52 @@ def _replace(connection: psycopg.Connection, table: str, columns: Sequence[str],
 
 def _write_hub(connection: psycopg.Connection, file: HubFile, version: int) -> None:
     hub = file.hub
-    columns = ("id", "name", "timezone", "synthetic", "step_s", "late_s", "early_s", "settle_s", "version_id")
-    late_s = hub.late_days * 86400
+    columns = (
+        "id", "name", "timezone", "synthetic", "step_s", "balance_s", "late_s", "early_s", "settle_s", "version_id",
+    )  # fmt: skip
+    late_s, balance_s = hub.late_days * 86400, interval_s(hub.step_s, hub.balance_s)
     values = (
-        hub.id, hub.name, hub.timezone, hub.synthetic, hub.step_s, late_s, hub.early_s, hub.settle_s, version,
+        hub.id, hub.name, hub.timezone, hub.synthetic, hub.step_s, balance_s, late_s, hub.early_s, hub.settle_s, version,
     )  # fmt: skip
     _replace(connection, "hub", columns, [values])
     _replace(connection, "party", ("id", "name"), [(p.id, p.name) for p in file.parties])
 
 
 def _write_graph(connection: psycopg.Connection, hub: HubFile) -> None:
-    materials = [(m.id, m.name, m.phase, m.ewc, Jsonb(m.aliases)) for m in hub.materials]
-    _replace(connection, "material", ("id", "name", "phase", "ewc", "aliases"), materials)
+    materials = [
+        (m.id, m.name, m.phase, m.ewc, Jsonb(m.aliases), m.family, _json(m.contents), _json(m.limits))
+        for m in hub.materials
+    ]
+    material_columns = ("id", "name", "phase", "ewc", "aliases", "family", "contents", "limits")
+    _replace(connection, "material", material_columns, materials)
     node_columns = (
         "id", "party", "kind", "name", "material", "min_kg", "max_kg", "start_kg", "start_sd_kg", "start_at",
+        "conserves", "hold_up_kg", "loss", "yields",
     )  # fmt: skip
     nodes = [
         (n.id, n.party, n.kind, n.name, n.material, n.min_kg, n.max_kg)
         + ((n.start.mass_kg, n.start.sd_kg, n.start.at) if n.start else (None, None, None))
+        + (n.conserves, n.hold_up_kg, _one(n.loss), _json(n.yields))
         for n in hub.nodes
     ]
     _replace(connection, "node", node_columns, nodes)
     streams = [
-        (s.id, s.name, s.source, s.target, s.material, s.meter_position, s.pressure_kpa * 1000) for s in hub.streams
+        (
+            s.id,
+            s.name,
+            s.source,
+            s.target,
+            s.material,
+            s.meter_position,
+            s.pressure_kpa * 1000,
+            _one(s.loss),
+            s.meter_end,
+        )
+        for s in hub.streams
     ]
-    stream_columns = ("id", "name", "source", "target", "material", "meter_position", "pressure_pa")
+    stream_columns = (
+        "id", "name", "source", "target", "material", "meter_position", "pressure_pa", "loss", "meter_end",
+    )  # fmt: skip
     _replace(connection, "stream", stream_columns, streams)
     stages = [(s.id, g.since, g.state) for s in hub.streams for g in s.lifecycle]
     _replace(connection, "stream_stage", ("stream", "since", "state"), stages)
@@ -138,9 +161,17 @@ def _write_graph(connection: psycopg.Connection, hub: HubFile) -> None:
     _replace(connection, "lot_type", ("id", "name", "prefix", "material", "mass_kg", "sd_kg"), lots)
 
 
+def _json(parts: Sequence[BaseModel]) -> Jsonb:
+    return Jsonb([part.model_dump(mode="json") for part in parts])
+
+
+def _one(part: BaseModel | None) -> Jsonb | None:
+    return None if part is None else Jsonb(part.model_dump(mode="json"))
+
+
 _SENSOR_COLUMNS = (
-    "id", "device_id", "name", "quantity", "unit", "si_unit", "si_factor", "si_offset", "role", "stream", "node",
-    "limit_pct", "limit_abs", "random_pct", "random_abs", "range_low", "range_high", "period_s", "manual",
+    "id", "device_id", "name", "quantity", "unit", "si_unit", "si_factor", "si_offset", "role", "component", "stream",
+    "node", "limit_pct", "limit_abs", "random_pct", "random_abs", "range_low", "range_high", "period_s", "manual",
     "sent_unit", "sent_factor", "sent_offset",
 )  # fmt: skip
 
@@ -194,8 +225,8 @@ def _sensor_row(sensor: Sensor, device: int, manual: bool) -> tuple[Any, ...]:
     accuracy = sensor.accuracy
     return (
         sensor.id, device, sensor.name, sensor.quantity, sensor.unit, QUANTITIES[sensor.quantity].si_unit, si.factor,
-        si.offset, sensor.role, sensor.stream, sensor.node, accuracy.limit_pct, accuracy.limit_abs,
-        accuracy.random_pct, accuracy.random_abs, low, high, sensor.period_s, manual,
+        si.offset, sensor.role, sensor.component, sensor.stream, sensor.node, accuracy.limit_pct,
+        accuracy.limit_abs, accuracy.random_pct, accuracy.random_abs, low, high, sensor.period_s, manual,
         sensor.sent_unit, sent.factor, sent.offset,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ Content = Mapping[str, Any]
 _MEANS_NOTHING: Mapping[str, frozenset[str]] = {
     "hub": frozenset({"name", "synthetic", "late_days", "early_s", "settle_s"}),
     "parties": frozenset({"name"}),
-    "materials": frozenset({"name", "ewc", "aliases"}),
+    "materials": frozenset({"name", "ewc", "aliases", "limits"}),
     "devices": frozenset({"name"}),
     "nodes": frozenset({"name"}),
     "streams": frozenset({"name"}),
@@ -25,7 +25,12 @@ _MEANS_NOTHING: Mapping[str, frozenset[str]] = {
     "lots": frozenset({"name"}),
     "agreements": frozenset({"name", "disclosure"}),
 }
-_AN_OLDER_VERSION_DID_NOT_SAY = ("kind", "agent")
+_AN_OLDER_VERSION_DID_NOT_SAY: tuple[tuple[str, object], ...] = (
+    ("kind", "agent"),
+    ("contents", []),
+    ("limits", []),
+    ("yields", []),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +98,7 @@ def _meaning(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
     return {
         field: value
         for field, value in item.items()
-        if field not in _MEANS_NOTHING[name] and value is not None and (field, value) != _AN_OLDER_VERSION_DID_NOT_SAY
+        if field not in _MEANS_NOTHING[name]
+        and value is not None
+        and (field, value) not in _AN_OLDER_VERSION_DID_NOT_SAY
     }

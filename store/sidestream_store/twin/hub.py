@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from sidestream_contracts.balances import Domain
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_store.connect import Connection
 
 
 @dataclass(frozen=True, slots=True)
+class HubLoss:
+    """What is lost without a meter: `heat_w`, or a share of what enters, or along a pair of pipes; `sd_share` of it.
+
+    `u_w_m_k` is of one pipe, `surroundings_k` the temperature around the pipes.
+    """
+
+    heat_w: float | None = None
+    share: float | None = None
+    length_m: float | None = None
+    u_w_m_k: float | None = None
+    surroundings_k: float = 281.15
+    sd_share: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class HubYield:
+    """`output` is `ratio` times `input`, give or take `sd`."""
+
+    input: str
+    output: str
+    ratio: float
+    sd: float
+
+
+@dataclass(frozen=True, slots=True)
 class HubNode:
-    """A node; `start_kg` is its mass when Sidestream began to follow it."""
+    """A node; `start_kg` is its mass when Sidestream began to follow it. `conserves` None: what its kind says."""
 
     id: str
     kind: str
@@ -21,6 +48,10 @@ class HubNode:
     start_kg: float | None
     start_sd_kg: float | None
     start_at: datetime | None
+    conserves: tuple[Domain, ...] | None = None
+    hold_up_kg: float | None = None
+    loss: HubLoss | None = None
+    yields: tuple[HubYield, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +68,9 @@ class HubStream:
     source_party: str | None
     target_party: str | None
     stages: tuple[tuple[date, str], ...]
+    family: str = ""
+    loss: HubLoss | None = None
+    meter_end: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +97,7 @@ class HubSensor:
     range_high: float | None
     period_s: float | None
     manual: bool = False
+    component: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +127,10 @@ class HubAgreement:
 
 @dataclass(frozen=True, slots=True)
 class TwinHub:
-    """One applied version of the hub. `fixed_tags`: codes of the tag table are mounted at places."""
+    """One applied version of the hub. `fixed_tags`: codes of the tag table are mounted at places.
+
+    `balance_s`: length of the intervals over which balances are closed, in whole steps.
+    """
 
     version: int
     timezone: str
@@ -103,14 +141,15 @@ class TwinHub:
     lot_types: tuple[HubLotType, ...]
     agreements: tuple[HubAgreement, ...]
     fixed_tags: bool
+    balance_s: int = 900
 
 
 def load_twin_hub(connection: Connection) -> TwinHub:
     """The hub as applied now; ConfigurationError when none is."""
-    hub = connection.execute("SELECT version_id, timezone, step_s FROM sidestream_v.hub").fetchone()
+    hub = connection.execute("SELECT version_id, timezone, step_s, balance_s FROM sidestream.hub").fetchone()
     if hub is None:
         raise ConfigurationError("No hub is applied to the database; run `sidestream hub apply hub.yaml` first.")
-    version, timezone, step_s = hub
+    version, timezone, step_s, balance_s = hub
     tags = connection.execute("SELECT EXISTS (SELECT FROM sidestream_v.tag)").fetchone()
     return TwinHub(
         version=version,
@@ -122,14 +161,41 @@ def load_twin_hub(connection: Connection) -> TwinHub:
         lot_types=_lot_types(connection),
         agreements=_agreements(connection),
         fixed_tags=bool(tags and tags[0]),
+        balance_s=balance_s,
     )
 
 
 def _nodes(connection: Connection) -> tuple[HubNode, ...]:
     rows = connection.execute(
-        "SELECT id, kind, material, min_kg, max_kg, start_kg, start_sd_kg, start_at FROM sidestream_v.node ORDER BY id"
+        "SELECT id, kind, material, min_kg, max_kg, start_kg, start_sd_kg, start_at, conserves, hold_up_kg, loss, yields"
+        " FROM sidestream.node ORDER BY id"
     )
-    return tuple(HubNode(*row) for row in rows)
+    return tuple(
+        HubNode(
+            *(
+                *row[:8],
+                None if row[8] is None else tuple(row[8]),
+                row[9],
+                _loss(row[10]),
+                tuple(HubYield(**y) for y in row[11]),
+            )
+        )
+        for row in rows
+    )
+
+
+def _loss(said: Mapping[str, float] | None) -> HubLoss | None:
+    if said is None:
+        return None
+    kw, share_pct = said["kw"], said["share_pct"]
+    return HubLoss(
+        heat_w=None if kw is None else kw * 1000,
+        share=None if share_pct is None else share_pct / 100,
+        length_m=said["length_m"],
+        u_w_m_k=said["w_m_k"],
+        surroundings_k=said["surroundings_c"] + 273.15,
+        sd_share=said["sd_pct"] / 100,
+    )
 
 
 def _streams(connection: Connection) -> tuple[HubStream, ...]:
@@ -139,16 +205,19 @@ def _streams(connection: Connection) -> tuple[HubStream, ...]:
     ):
         stages.setdefault(stream, []).append((since, state))
     rows = connection.execute(
-        "SELECT id, source, target, material, phase, meter_position, pressure_pa, source_party, target_party"
-        " FROM sidestream_v.stream ORDER BY id"
+        "SELECT v.id, v.source, v.target, v.material, v.phase, v.meter_position, v.pressure_pa, v.source_party,"
+        " v.target_party, COALESCE(m.family, v.material), s.loss, s.meter_end"
+        " FROM sidestream_v.stream v JOIN sidestream.stream s ON s.id = v.id"
+        " LEFT JOIN sidestream.material m ON m.id = v.material ORDER BY v.id"
     )
-    return tuple(HubStream(*(*row, tuple(stages.get(row[0], ())))) for row in rows)
+    return tuple(HubStream(*(*row[:9], tuple(stages.get(row[0], ())), row[9], _loss(row[10]), row[11])) for row in rows)
 
 
 def _sensors(connection: Connection) -> tuple[HubSensor, ...]:
     rows = connection.execute(
-        "SELECT sensor_id, id, party, quantity, role, stream, node, si_factor, si_offset, limit_pct, limit_abs,"
-        " random_pct, random_abs, range_low, range_high, period_s, manual FROM sidestream_v.sensor ORDER BY id"
+        "SELECT s.sensor_id, s.id, d.party, s.quantity, s.role, s.stream, s.node, s.si_factor, s.si_offset, s.limit_pct,"
+        " s.limit_abs, s.random_pct, s.random_abs, s.range_low, s.range_high, s.period_s, s.manual, s.component"
+        " FROM sidestream.sensor s JOIN sidestream.device d USING (device_id) WHERE s.removed_at IS NULL ORDER BY s.id"
     )
     return tuple(HubSensor(*row) for row in rows)
 
