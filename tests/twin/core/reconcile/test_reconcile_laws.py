@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.linalg import null_space
-from scipy.optimize import lsq_linear, nnls
+from scipy.optimize import lsq_linear
 
 from sidestream_twin.core.reconcile import (
     Knowledge,
@@ -159,29 +159,40 @@ def test_an_unmeasured_outlet_takes_its_nodes_balance_out_of_the_checks(streams,
 
 @FEW
 @given(plants(measured=0.9))
-def test_bounded_estimates_equal_a_quadratic_programme(streams):
-    """Against Lawson & Hanson's least distance programming on scipy's nnls."""
+def test_bounded_estimates_are_the_optimum_of_the_quadratic_programme(streams):
+    """Karush-Kuhn-Tucker, sufficient here: the gradient is balanced by constraints and by pushes of bounds that touch."""
     streams = [Stream(each.id, each.source, each.target, each.measured, lower=0.0) for each in streams]
     system = network(streams)
     estimate = reconcile(system)
-    assume(told(estimate).all() and system.is_measured.any())
+    assume(told(estimate).all())
     bounded = within_bounds(estimate)
-    found = bounded.estimate.value
-    centre, ways = dense(system)
-    weight = 1.0 / np.sqrt(system.variance[system.is_measured])
-    if ways.shape[1]:
-        _, root = np.linalg.qr(weight[:, None] * ways[system.is_measured])
-        reach = np.linalg.solve(root.T, ways.T).T
-        stacked = np.vstack([reach.T, -centre[None, :]])
-        forces, _ = nnls(stacked, np.append(np.zeros(reach.shape[1]), 1.0), maxiter=10_000)
-        rest = stacked @ forces - np.append(np.zeros(reach.shape[1]), 1.0)
-        expected = centre + reach @ (-rest[:-1] / rest[-1]) if forces.any() else centre
-    else:
-        expected = centre
-    assert found == pytest.approx(expected, abs=1e-8 * (1 + np.abs(centre).max()), rel=1e-8)
+    found, at_bound = bounded.estimate.value, [system.ids.index(name) for name in bounded.at_bound]
+    size = 1 + np.abs(estimate.value).max()
+    assert found.min() >= -1e-8 * size
+    assert np.abs(system.matrix @ found).max(initial=0) <= 1e-9 * size
+    assert np.abs(found[at_bound]).max(initial=0) <= 1e-9 * size
+    measured = system.is_measured
+    gradient = np.zeros(len(streams))
+    gradient[measured] = (found - system.measured)[measured] / system.variance[measured]
+    forces = np.hstack([system.matrix.T.toarray(), np.eye(len(streams))[:, at_bound]])
+    least = np.append(np.full(system.matrix.shape[0], -np.inf), np.zeros(len(at_bound)))
+    fit = lsq_linear(forces, gradient, bounds=(least, np.inf), tol=1e-14, method="bvls")
+    scale = 1 + np.abs(gradient).max()
+    assert forces @ fit.x == pytest.approx(gradient, abs=1e-8 * scale)
     again = within_bounds(estimate, start=bounded.at_bound)
-    assert again.estimate.value == pytest.approx(found, abs=1e-8)
-    assert set(again.at_bound) == set(bounded.at_bound)
+    assert again.estimate.value == pytest.approx(found, abs=1e-8 * size)
+
+
+def test_a_bound_takes_a_small_wrong_way_flow_to_zero_and_says_so():
+    """By hand: a third of the imbalance of -3 to each, then the purge is held at 0 and the others share the rest."""
+    streams = [
+        Stream("in", None, "n", Uncertain(9.0, 1.0, 0.0), lower=0.0),
+        Stream("out", "n", None, Uncertain(11.0, 1.0, 0.0), lower=0.0),
+        Stream("purge", "n", None, Uncertain(0.1, 1.0, 0.0), lower=0.0),
+    ]
+    bounded = within_bounds(reconcile(network(streams)))
+    assert bounded.at_bound == ("purge",)
+    assert bounded.estimate.value == pytest.approx([10.0, 10.0, 0.0])
 
 
 @FEW
