@@ -1,9 +1,10 @@
-"""`sidestream twin update`."""
+"""`sidestream twin update|reconcile`."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from sidestream_app.commands.options import AsJson, Dsn
 
@@ -14,4 +15,33 @@ def update(*, dsn: Dsn, as_json: AsJson = False) -> int:
 
     report = update_until_clean(dsn, lambda line: print(line, file=sys.stderr, flush=True))
     print(json.dumps(report.as_dict()) if as_json else report)
+    return 0
+
+
+def reconcile(file: Path, /, *, as_json: AsJson = False) -> int:
+    """Bring the meters of a network together, and name those that can't be right.
+
+    Prints per stream the reconciled value with its standard deviation, its class (redundant, non-redundant, observable,
+    unobservable, fixed), adjustability, detectability, the measurement test, and the bias that it finds in 9 of 10
+    cases; then the global test, suspects with their bias, possible leaks, and what can't be known. What it all means:
+    docs/reconciliation.md. A suspect is a finding: exit code 0. A file that makes no sense: 2, with a sentence.
+
+    Parameters
+    ----------
+    file
+        JSON: {"streams": [{"id", "from", "to", "measured", "sd"}], "nodes": [...], "level": 0.05}, all in one unit.
+        measured null: no meter; sd 0: exact; from or to null: the outside; level: probability of a false alarm. Also
+        understood: "unit" and "name", shown again; "nonnegative": true, or "bounds": [low, high] of a stream (null: none),
+        since without them a flow may turn round; "sd_systematic" of a stream, added in quadrature.
+    """
+    from sidestream_app.problem_file import blamed_on, read_problem
+    from sidestream_app.reconcile.network_file import NetworkFile, network_problems
+    from sidestream_app.reconcile.network_report import as_dict
+    from sidestream_app.reconcile.network_text import as_text
+    from sidestream_twin.core.reconcile import diagnose
+
+    problem = read_problem(file, NetworkFile, network_problems)
+    with blamed_on(file):
+        found = diagnose(problem.system(), problem.level)
+    print(json.dumps(as_dict(found, problem), ensure_ascii=False) if as_json else as_text(found, problem))
     return 0
