@@ -33,6 +33,7 @@ Role = Literal[
     "weighing",
     "stock_mass",
     "share",
+    "level",
     "scan",
     "other",
 ]
@@ -139,6 +140,21 @@ class Yield(FilePart):
     sd: Positive = Field(description="standard deviation of the ratio")
 
 
+class Vessel(FilePart):
+    """What turns the height of a stock's filling into its mass, for sensors with role `level`: its shape and density."""
+
+    area_m2: Positive | None = Field(default=None, description="cross-section, where it is the same at every height")
+    table: list[tuple[float, float]] | None = Field(
+        default=None,
+        min_length=2,
+        description="else: height in m and volume in m3, rising, straight between the points",
+    )
+    density_kg_m3: Positive = Field(description="bulk density of what is in it")
+    density_sd_kg_m3: NotNegative = Field(
+        description="standard deviation of that density; 0 only if it is weighed daily"
+    )
+
+
 class Node(FilePart):
     """A place in the graph that belongs to one party; a stock or store holds something.
 
@@ -161,6 +177,7 @@ class Node(FilePart):
     hold_up_kg: Positive | None = Field(default=None, description="mass that may be inside at any time, unseen")
     loss: Loss | None = Field(default=None, description="heat that is lost here")
     yields: list[Yield] = Field(default=[], description="what a process makes of what")
+    vessel: Vessel | None = Field(default=None, description="how a level in m becomes a mass")
 
 
 class Stage(FilePart):

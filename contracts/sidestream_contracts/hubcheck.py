@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -34,6 +35,7 @@ ROLE_QUANTITY = {
     "weighing": "mass",
     "stock_mass": "mass",
     "share": "fraction",
+    "level": "level",
     "scan": "scan",
 }
 
@@ -61,6 +63,7 @@ def check_hub(hub: HubFile) -> Iterator[Problem]:
         _check_people,
         _check_stocks,
         check_graph,
+        _check_vessels,
         _check_lifecycles,
         _check_lots,
         _check_agreements,
@@ -177,9 +180,9 @@ def _check_roles(hub: HubFile) -> Iterator[Problem]:
 def _check_place(n: int, sensor: Sensor) -> Iterator[Problem]:
     if (sensor.stream is None) == (sensor.node is None):
         yield Problem(("sensors", n), f"sensors.{n}: name either the stream or the node that {sensor.id!r} measures")
-    elif sensor.role in ("stock_mass", "scan") and sensor.node is None:
+    elif sensor.role in ("stock_mass", "level", "scan") and sensor.node is None:
         yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor sits at a node, not a stream")
-    elif sensor.role not in ("stock_mass", "share", "scan", "other") and sensor.stream is None:
+    elif sensor.role not in ("stock_mass", "level", "share", "scan", "other") and sensor.stream is None:
         yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor measures a stream, not a node")
 
 
@@ -204,10 +207,37 @@ def _check_stocks(hub: HubFile) -> Iterator[Problem]:
             yield Problem(("nodes", n, "start"), f"nodes.{n}.start: a {node.kind} holds no stock; use kind: stock")
     kinds = {node.id: node.kind for node in hub.nodes}
     for n, sensor in enumerate(hub.sensors):
-        if sensor.role == "stock_mass" and sensor.node in kinds and (kind := kinds[sensor.node]) not in HOLDING:
+        if (
+            sensor.role in ("stock_mass", "level")
+            and sensor.node in kinds
+            and (kind := kinds[sensor.node]) not in HOLDING
+        ):
             yield Problem(
                 ("sensors", n, "node"),
                 f"sensors.{n}.node: {sensor.node!r} is a {kind}, which holds no stock; name a node of kind stock or store",
+            )
+
+
+def _check_vessels(hub: HubFile) -> Iterator[Problem]:
+    shaped = {node.id for node in hub.nodes if node.vessel}
+    for n, node in enumerate(hub.nodes):
+        vessel = node.vessel
+        if vessel is None:
+            continue
+        where = f"nodes.{n}.vessel"
+        if (vessel.area_m2 is None) == (vessel.table is None):
+            yield Problem(("nodes", n, "vessel"), f"{where}: give either area_m2 or a table of heights and volumes")
+        points = vessel.table or []
+        if any(not (a[0] < b[0] and a[1] < b[1]) for a, b in pairwise(points)):
+            yield Problem(
+                ("nodes", n, "vessel"), f"{where}.table: each point must be higher and larger than the one before"
+            )
+    for n, sensor in enumerate(hub.sensors):
+        if sensor.role == "level" and sensor.node is not None and sensor.node not in shaped:
+            yield Problem(
+                ("sensors", n, "role"),
+                f"sensors.{n}.role: a level tells a mass only with the vessel's shape and density; give node "
+                f"{sensor.node!r} a vessel, e.g. {{area_m2: 3, density_kg_m3: 1600, density_sd_kg_m3: 50}}, or write role: other",
             )
 
 

@@ -51,6 +51,7 @@ def truth_of(sensor: Sensor, stream: Stream | None) -> Truth:
         "supply_register": lambda now: volume(now) * (now.water[s].supply_k - _ZERO_C_K),
         "return_register": lambda now: volume(now) * (now.water[s].return_k - _ZERO_C_K),
         "stock_mass": lambda now: now.stock_kg[n],
+        "level": lambda now: now.other[sensor.id],
         "other": lambda now: now.other[sensor.id],
     }
     return by_role[sensor.role]

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from sidestream_contracts.balances import interval_s
 from sidestream_contracts.errors import ConfigurationError
-from sidestream_contracts.hub import HubFile, Retention, Sensor, TagFile
+from sidestream_contracts.hub import HubFile, Retention, Sensor, TagFile, Vessel
 from sidestream_contracts.hubcheck import LISTS, fits
 from sidestream_contracts.units import QUANTITIES, conversion, to_si
 from sidestream_store.connect import open_connection, transient_errors
@@ -137,6 +137,9 @@ def _write_graph(connection: psycopg.Connection, hub: HubFile) -> None:
         for n in hub.nodes
     ]
     _replace(connection, "node", node_columns, nodes)
+    vessels = [(n.id, *_shape(n.vessel)) for n in hub.nodes if n.vessel]
+    vessel_columns = ("node", "heights_m", "volumes_m3", "density_kg_m3", "density_sd_kg_m3")
+    _replace(connection, "vessel", vessel_columns, vessels)
     streams = [
         (
             s.id,
@@ -167,6 +170,12 @@ def _json(parts: Sequence[BaseModel]) -> Jsonb:
 
 def _one(part: BaseModel | None) -> Jsonb | None:
     return None if part is None else Jsonb(part.model_dump(mode="json"))
+
+
+def _shape(vessel: Vessel) -> tuple[list[float], list[float], float, float]:
+    points = vessel.table or [(0.0, 0.0), (1.0, vessel.area_m2 or 1.0)]
+    heights, volumes = ([float(point[n]) for point in points] for n in (0, 1))
+    return heights, volumes, vessel.density_kg_m3, vessel.density_sd_kg_m3
 
 
 _SENSOR_COLUMNS = (

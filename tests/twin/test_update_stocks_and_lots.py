@@ -48,11 +48,41 @@ def test_a_night_without_data_widens_the_stock_and_says_so(lab: Lab):
     )
     update_until_clean(lab.dsn, now_at=at(4000))
     rows = lab.connection.execute(
-        "SELECT extract(epoch FROM time - %s)::int, sd_systematic, flags FROM sidestream.twin_value"
+        "SELECT extract(epoch FROM time - %s)::int, sd, flags FROM sidestream_v.twin_value"
         " WHERE subject = 'silo' ORDER BY time", [NOON],
     ).fetchall()  # fmt: skip
     assert [at_s for at_s, _, _ in rows] == [0, 10, 20, 3600, 3610, 3620]
     assert rows[3][1] > 10_000 > rows[2][1]
+
+
+LEVEL = {"id": "silo_level", "device": "gw", "name": "Radar", "quantity": "level", "unit": "m", "role": "level", "node": "silo",
+         "period_s": 1, "accuracy": {"limit_abs": 0.02, "random_abs": 0.01}}  # fmt: skip
+
+
+def with_a_level():
+    """The silo, 2 m² of cross-section, weighed and looked at by radar."""
+    hub = whole_hub().model_dump(mode="json")
+    vessel = {"area_m2": 2.0, "density_kg_m3": 1500.0, "density_sd_kg_m3": 15.0}
+    nodes = [n | {"vessel": vessel} if n["id"] == "silo" else n for n in hub["nodes"]]
+    cells = {"limit_pct": 0.5, "random_abs": 0.005}
+    sensors = [s | {"accuracy": cells} if s["id"] == "silo_mass" else s for s in hub["sensors"]]
+    return whole_hub(nodes=nodes, sensors=[*sensors, LEVEL])
+
+
+def test_a_level_in_a_vessel_of_known_shape_is_a_mass_and_is_named_when_it_contradicts_the_load_cells(laboratory):
+    lab = laboratory(with_a_level())
+    lab.bring(Batch((("silo_level", 5.0, 1.08), *silo_readings(range(31), 3.0, 3.0))))
+    update_until_clean(lab.dsn, now_at=at(40))
+    assert lab.values("silo", "stock_mass")[0.0] == (pytest.approx(3240.0), "measured")
+    weighed = [("silo_mass", float(s), 3.0) for s in range(100, 400, 2)]
+    lab.bring(Batch((*silo_readings(range(31, 401), 3.0, 3.0), *weighed)))
+    lab.bring(Batch(tuple(("silo_level", float(s), 1.08) for s in range(100, 400, 2))))
+    update_until_clean(lab.dsn, now_at=at(405))
+    mass, flags = lab.one("SELECT mass_kg, flags FROM sidestream_v.stock WHERE node = 'silo'")
+    assert mass == pytest.approx(3000.0, abs=30)
+    assert {"biased", "biased:silo_level"} <= set(flags)
+    bias, sd = lab.one("SELECT bias, sd FROM sidestream_v.stock_bias WHERE node = 'silo' AND source = 'silo_level'")
+    assert bias - 2 * sd > 3**0.5
 
 
 def test_late_flows_change_every_later_state(lab: Lab):

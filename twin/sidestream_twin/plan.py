@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
 from sidestream_store.twin.hub import HubNode, HubSensor, HubStream, TwinHub
 from sidestream_store.twin.values import Subject
+from sidestream_twin.core.vessel import Vessel
 
 Kind = Literal["rate", "heat", "register", "register_heat"]
 _HEAT: tuple[tuple[Kind, tuple[str, ...]], ...] = (
@@ -81,6 +83,7 @@ class Plan:
     stocks: tuple[StockPlan, ...]
     lot_nodes: tuple[LotNode, ...]
     scanners: Mapping[int, HubSensor]
+    vessels: Mapping[str, Vessel]
 
     @property
     def subjects(self) -> list[Subject]:
@@ -101,6 +104,7 @@ def plan_of(hub: TwinHub) -> Plan:
         tuple(_stocks(hub, {f.stream.id: f.sensors[0] for f in figures if f.quantity == "mass_flow"})),
         tuple(_lot_nodes(hub)),
         {sensor.sensor_id: sensor for sensor in hub.sensors if sensor.role == "scan"},
+        {v.node: Vessel(v.heights_m, v.volumes_m3, v.density_kg_m3, v.density_sd_kg_m3) for v in hub.vessels},
     )
 
 
@@ -139,9 +143,15 @@ def _meter(
     return None
 
 
+def _observes(sensor: HubSensor, shaped: AbstractSet[str]) -> bool:
+    """Whether a sensor tells the mass of its node: weighs it, or shows the level in a vessel whose shape is known."""
+    return sensor.role == "stock_mass" or (sensor.role == "level" and sensor.node in shaped)
+
+
 def _stocks(hub: TwinHub, metered: Mapping[str, HubSensor]) -> Iterator[StockPlan]:
+    shaped = {vessel.node for vessel in hub.vessels}
     for node in hub.nodes:
-        observers = tuple(s for s in hub.sensors if s.role == "stock_mass" and s.node == node.id)
+        observers = tuple(s for s in hub.sensors if s.node == node.id and _observes(s, shaped))
         if node.kind != "stock" and not (node.kind == "store" and observers):
             continue
 
@@ -158,7 +168,8 @@ def _stocks(hub: TwinHub, metered: Mapping[str, HubSensor]) -> Iterator[StockPla
 
 def _lot_nodes(hub: TwinHub) -> Iterator[LotNode]:
     scanned = {sensor.node for sensor in hub.sensors if sensor.role == "scan"}
-    weighed = {sensor.node for sensor in hub.sensors if sensor.role == "stock_mass"}
+    shaped = {vessel.node for vessel in hub.vessels}
+    weighed = {sensor.node for sensor in hub.sensors if _observes(sensor, shaped)}
     for node in hub.nodes:
         if node.kind == "store":
             yield LotNode(node, "lots_mass" if node.id in weighed else "stock_mass")

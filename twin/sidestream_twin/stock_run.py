@@ -6,7 +6,7 @@ Time in which nothing was heard of a stock at all is one long step, however long
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Any
@@ -27,6 +27,7 @@ from sidestream_twin.core.stock import (
     StockFlag,
     StockState,
     StockStep,
+    Verdict,
 )
 from sidestream_twin.core.stock_filter import run_stock
 from sidestream_twin.core.uncertain import Uncertain
@@ -36,6 +37,8 @@ from sidestream_twin.plan import StockPlan
 GRID = 30
 """A checkpoint stays for every so many steps, so that late data costs at most as many steps more than it touches."""
 
+_BIAS_LASTS_S = 30 * 86_400.0
+"""A meter's bias may be another one after a month: dirt, wear, a new calibration."""
 _RESOLUTION_KG = 1e-3
 _NO_DEVIATION = Uncertain(0.0)
 
@@ -82,20 +85,37 @@ def run(plan: StockPlan, begun: Checkpoint | None, heard: Heard, step_s: int, zo
 
 
 def state_of(checkpoint: Checkpoint, step_s: int) -> StockState:
-    """The filter's memory, to the last bit."""
-    kept = checkpoint.state
-    systematic = tuple((source, effect) for source, effect in kept["systematic_kg"])
-    at_s = float(checkpoint.step * step_s)
-    return StockState(at_s, kept["mass_kg"], kept["variance_kg2"], systematic, kept["rejected_in_row"])
+    """The filter's memory, to the last bit; that of a version which didn't estimate biases in the form of now."""
+    kept, at_s = checkpoint.state, float(checkpoint.step * step_s)
+    if "systematic_kg" in kept:
+        return _with_biases(at_s, kept)
+    covariance = tuple(tuple(row) for row in kept["covariance"])
+    sources, biases = tuple(kept["sources"]), tuple(kept["biases"])
+    rejected = tuple((source, count) for source, count in kept["rejected"])
+    return StockState(at_s, kept["mass_kg"], sources, biases, covariance, kept["rejected_in_row"], rejected)
+
+
+def _with_biases(at_s: float, kept: Mapping[str, Any]) -> StockState:
+    """Effects of biases of which only the size was known are their covariances with the mass, the sign turned."""
+    if kept["mass_kg"] is None:
+        return StockState(at_s)
+    effects = {source: effect for source, effect in kept["systematic_kg"] if effect}
+    sources = tuple(sorted(effects))
+    total = kept["variance_kg2"] + sum(effects[source] ** 2 for source in sources)
+    first = (total, *(-effects[source] for source in sources))
+    rest = ((first[1 + n], *(float(n == m) for m in range(len(sources)))) for n in range(len(sources)))
+    return StockState(at_s, kept["mass_kg"], sources, (0.0,) * len(sources), (first, *rest), kept["rejected_in_row"])
 
 
 def checkpoint_of(state: StockState, step: int) -> Checkpoint:
     """What must be kept to go on from the start of `step`."""
     kept: dict[str, Any] = {
         "mass_kg": state.mass_kg,
-        "variance_kg2": state.variance_kg2,
-        "systematic_kg": [list(pair) for pair in state.systematic_kg],
+        "sources": list(state.sources),
+        "biases": list(state.biases),
+        "covariance": [list(row) for row in state.covariance],
         "rejected_in_row": state.rejected_in_row,
+        "rejected": [list(pair) for pair in state.rejected],
     }
     return Checkpoint(step, kept)
 
@@ -111,6 +131,7 @@ def _stock(plan: StockPlan) -> Stock:
         min_kg=node.min_kg or 0.0,
         max_kg=inf if node.max_kg is None else node.max_kg,
         blind_sd_kg_s=max(widths) / sqrt(12.0) if widths else None,
+        bias_lasts_s=_BIAS_LASTS_S,
     )
 
 
@@ -218,5 +239,14 @@ def _value(step: int, estimate: StockEstimate, last: StockStep) -> StepValue:
         origin=str(estimate.origin or Origin.ESTIMATED),
         completeness=sum(known) / len(known) if known else 1.0,
         n=len(last.observations),
-        flags=tuple(str(flag.name).lower() for flag in StockFlag if flag & estimate.flags),
+        flags=(*(str(flag.name).lower() for flag in StockFlag if flag & estimate.flags), *_named(estimate)),
+    )
+
+
+def _named(estimate: StockEstimate) -> tuple[str, ...]:
+    """Which instrument was not believed, or reads further off than its class allows."""
+    rejected = {update.source for update in estimate.updates if update.verdict is Verdict.REJECTED}
+    return (
+        *(f"rejected:{source}" for source in sorted(rejected)),
+        *(f"biased:{source}" for source in estimate.suspects),
     )

@@ -134,7 +134,8 @@ def _see(now: Pass, sights: Sequence[tuple[HubSensor, _Task]], raw: Mapping[int,
     ranges = []
     for sensor, task in sights:
         span = task.span
-        seen = observe(sensor, span, raw.get(sensor.sensor_id), now.step_s)
+        vessel = now.plan.vessels.get(sensor.node or "")
+        seen = observe(sensor, span, raw.get(sensor.sensor_id), now.step_s, vessel)
         ranges.append(SeenRange(str(sensor.node), sensor.id, span.first, span.stop, seen))
     save_observations(now.connection, ranges, now.step_s)
     seen_from: dict[str, int] = {}

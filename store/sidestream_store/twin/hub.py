@@ -126,6 +126,17 @@ class HubAgreement:
 
 
 @dataclass(frozen=True, slots=True)
+class HubVessel:
+    """The shape of a stock, volume in m³ over height in m, and the density of what is in it with its deviation."""
+
+    node: str
+    heights_m: tuple[float, ...]
+    volumes_m3: tuple[float, ...]
+    density_kg_m3: float
+    density_sd_kg_m3: float
+
+
+@dataclass(frozen=True, slots=True)
 class TwinHub:
     """One applied version of the hub. `fixed_tags`: codes of the tag table are mounted at places.
 
@@ -142,6 +153,7 @@ class TwinHub:
     agreements: tuple[HubAgreement, ...]
     fixed_tags: bool
     balance_s: int = 900
+    vessels: tuple[HubVessel, ...] = ()
 
 
 def load_twin_hub(connection: Connection) -> TwinHub:
@@ -162,6 +174,7 @@ def load_twin_hub(connection: Connection) -> TwinHub:
         agreements=_agreements(connection),
         fixed_tags=bool(tags and tags[0]),
         balance_s=balance_s,
+        vessels=_vessels(connection),
     )
 
 
@@ -196,6 +209,13 @@ def _loss(said: Mapping[str, float] | None) -> HubLoss | None:
         surroundings_k=said["surroundings_c"] + 273.15,
         sd_share=said["sd_pct"] / 100,
     )
+
+
+def _vessels(connection: Connection) -> tuple[HubVessel, ...]:
+    rows = connection.execute(
+        "SELECT node, heights_m, volumes_m3, density_kg_m3, density_sd_kg_m3 FROM sidestream_v.vessel ORDER BY node"
+    )
+    return tuple(HubVessel(row[0], tuple(row[1]), tuple(row[2]), row[3], row[4]) for row in rows)
 
 
 def _streams(connection: Connection) -> tuple[HubStream, ...]:

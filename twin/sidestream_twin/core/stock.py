@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
-from math import hypot, inf, sqrt
+from math import inf
 
+import numpy as np
+
+from sidestream_twin.core.belief import Belief
 from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.quality import Origin
 from sidestream_twin.core.uncertain import Uncertain
@@ -32,9 +35,11 @@ class Stock:
 
     ``gate_sd``: an observation further off than this many standard deviations is rejected and reported.
     ``rejections_allowed``: that many in a row, none accepted between, and the next one is believed instead of the
-    flows (REANCHORED): a truck nobody metered must not blind the stock for ever.
+    flows (REANCHORED): a truck nobody metered must not blind the stock for ever. That many of one instrument in a row,
+    while others were accepted, and its next one is taken for a bias that has changed (RELEARNED).
     ``blind_sd_kg_s``: deviation of an unseen flow, kg/s; None: a stock with an unseen flow is unknown until observed.
     ``loss_sd_kg_per_sqrt_s``: random unmetered movement (evaporation, spills).
+    ``bias_lasts_s``, ``unseen_lasts_s``: after how long an instrument's bias, or an unseen flow, is another one (by 1/e).
     """
 
     min_kg: float = 0.0
@@ -43,6 +48,8 @@ class Stock:
     rejections_allowed: int = 5
     blind_sd_kg_s: float | None = None
     loss_sd_kg_per_sqrt_s: float = 0.0
+    bias_lasts_s: float = inf
+    unseen_lasts_s: float = 3600.0
 
     def __post_init__(self) -> None:
         if not self.min_kg < self.max_kg or not self.gate_sd > 0:
@@ -84,26 +91,56 @@ class StockStep:
 class StockState:
     """All that the filter remembers: a checkpoint to go on from. ``mass_kg`` None: not known yet, or no longer.
 
-    ``systematic_kg``: signed effect of one standard deviation of each source on ``mass_kg``, sorted by source.
+    ``biases``: of each of ``sources``, in its own standard deviations, positive where it reads high. ``covariance``: of
+    the mass, kg, and then the biases, row by row. ``rejected_in_row``: observations since any was accepted;
+    ``rejected``: of each instrument since one of its own was.
     """
 
     at_s: float
     mass_kg: float | None = None
-    variance_kg2: float = 0.0
-    systematic_kg: tuple[tuple[str, float], ...] = ()
+    sources: tuple[str, ...] = ()
+    biases: tuple[float, ...] = ()
+    covariance: tuple[tuple[float, ...], ...] = ()
     rejected_in_row: int = 0
+    rejected: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def known(cls, at_s: float, source: str, mass: Uncertain) -> StockState:
         """Start from a mass that was seen."""
-        return cls(at_s, mass.value, mass.sd_random**2, ((source, mass.sd_systematic),))
+        effect = mass.sd_systematic
+        if not effect:
+            return cls(at_s, mass.value, (), (), ((mass.sd_random**2,),))
+        covariance = ((mass.sd_random**2 + effect**2, -effect), (-effect, 1.0))
+        return cls(at_s, mass.value, (source,), (0.0,), covariance)
+
+    @classmethod
+    def of(
+        cls,
+        at_s: float,
+        belief: Belief | None,
+        rejected_in_row: int = 0,
+        rejected: tuple[tuple[str, int], ...] = (),
+    ) -> StockState:
+        """What is believed, to the last bit, as plain numbers."""
+        if belief is None:
+            return cls(at_s)
+        mean = belief.mean.tolist()
+        rows = tuple(tuple(row) for row in belief.covariance.tolist())
+        return cls(at_s, mean[0], belief.sources, tuple(mean[1:]), rows, rejected_in_row, rejected)
+
+    @property
+    def belief(self) -> Belief | None:
+        """The same to compute with; None where the mass is not known."""
+        if self.mass_kg is None:
+            return None
+        mean = np.array([self.mass_kg, *self.biases], dtype=np.float64)
+        return Belief(self.sources, mean, np.array(self.covariance, dtype=np.float64))
 
     @property
     def quantity(self) -> Uncertain | None:
-        """Mass with its two deviations, kg."""
-        if self.mass_kg is None:
-            return None
-        return Uncertain(self.mass_kg, sqrt(self.variance_kg2), hypot(*(effect for _, effect in self.systematic_kg)))
+        """Mass with its two deviations, kg; systematic is what would vanish if every bias were known."""
+        belief = self.belief
+        return None if belief is None else belief.quantity
 
 
 class Verdict(StrEnum):
@@ -113,6 +150,7 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     REANCHORED = "reanchored"
+    RELEARNED = "relearned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +166,7 @@ class Update:
 
 
 class StockFlag(IntFlag):
-    """What to look at: the mean lies beyond a limit, a flow was unseen, an observation was not believed."""
+    """What to look at: a mean beyond a limit, an unseen flow, an observation not believed, a biased instrument."""
 
     NONE = 0
     OVERFLOW = 1
@@ -136,6 +174,8 @@ class StockFlag(IntFlag):
     BLIND = 4
     REJECTED = 8
     REANCHORED = 16
+    BIASED = 32
+    RELEARNED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +183,8 @@ class StockEstimate:
     """The stock at the end of a step. The mean is not clipped to the limits: a mass beyond them is news, and flagged.
 
     Probabilities (0-1, normal distribution with the combined deviation) that the stock is below min or above max.
-    ``quantity``, ``origin`` and the probabilities are None while the mass is unknown.
+    ``quantity``, ``origin`` and the probabilities are None while the mass is unknown. ``suspects``: instruments that read
+    further off than their class allows, by more than two deviations of what is known of their bias.
     """
 
     at_s: float
@@ -153,3 +194,4 @@ class StockEstimate:
     above_max: float | None
     flags: StockFlag
     updates: tuple[Update, ...]
+    suspects: tuple[str, ...] = ()

@@ -1,24 +1,22 @@
-"""Mass of one stock: what flowed in and out, corrected by each level, weighing or count.
+"""Mass of one stock and the biases of its instruments: what flowed, corrected by each level, weighing or count.
 
-A Kalman filter with one state, the mass. Its error has a random part with variance P, and a part per systematic
-source k that is known in size only: b_k kilograms per standard deviation of that source. Flows add ± their systematic
-deviation to b_k *linearly*, because a meter that reads 1 % high does so every hour: the drift since the last level
-grows with what flowed, not with its root. A level with its own systematic c_k then takes the gain
+A Kalman filter. Its states are the mass and one bias per source, so a flow meter that reads 1 % high does so every
+hour, and the drift since the last level grows with what flowed, not with its root; a level wipes it out, teaches the
+meter's bias, and keeps its own, which only another instrument can tell. An observation further off than the gate allows
+is not believed. A row of them is: where no other instrument spoke against it, all that was learned is forgotten with
+the mass; where another did, the two disagree for good, and that is a bias, to be shared out as their classes say.
 
-    K = (P + Σ b_k (b_k - c_k)) / (P + R + Σ (b_k - c_k)²)      (b, c zero for sources they lack)
-
-and leaves P ← (1 - K)² P + K² R and b_k ← (1 - K) b_k + K c_k. So a level wipes out the flows' drift, and a thousand
-levels of one sensor still carry that sensor's bias. This is the Schmidt-Kalman ("consider") filter: biases are
-accounted for and not estimated (S. F. Schmidt 1966; G. J. Bierman, Factorization Methods, 1977, ch. VIII). Estimating
-them makes each b_k a state; the checkpoint has them by name for that.
+A flow that nobody saw is a bias of its own, of an instrument that showed nothing: it lasts an hour or so, and is let go
+when the flow is seen again, because the next gap hides another flow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import erf, sqrt
 
+from sidestream_twin.core.belief import Belief
 from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.quality import Origin, weakest
 from sidestream_twin.core.stock import (
@@ -33,6 +31,9 @@ from sidestream_twin.core.stock import (
     Verdict,
 )
 from sidestream_twin.core.uncertain import Uncertain
+
+_UNSEEN = "unseen:"
+_CLASS_LIMIT = sqrt(3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,95 +50,111 @@ def run_stock(stock: Stock, start: StockState, steps: Iterable[StockStep]) -> St
     Without observations the mean changes by exactly what came in less what went out. Raises ModelError unless the
     steps, sorted, follow on each other from ``start.at_s``: unseen time must be said, by a Movement of mass None.
     """
-    state, estimates = start, []
+    held, estimates = _Held(start.at_s, start.belief, start.rejected_in_row, start.rejected), []
     for step in sorted(steps, key=lambda step: step.from_s):
-        if step.from_s != state.at_s or not step.to_s > step.from_s:
+        if step.from_s != held.at_s or not step.to_s > step.from_s:
             msg = (
-                f"a step from {step.from_s} to {step.to_s} s does not follow on the stock's state at {state.at_s} s; "
+                f"a step from {step.from_s} to {step.to_s} s does not follow on the stock's state at {held.at_s} s; "
                 "lay the steps end to end and say unseen flows by a movement of mass None"
             )
             raise ModelError(msg)
-        moved = _predict(stock, state, step)
-        state, updates = _observe_all(stock, moved, step.observations)
-        estimates.append(_estimate(stock, state, step, updates))
-    return StockRun(tuple(estimates), state)
+        held = _predict(stock, held, step)
+        updates = []
+        for observation in sorted(step.observations, key=_observation_order):
+            held, update = _observe(stock, held, observation)
+            updates.append(update)
+        estimates.append(_estimate(stock, held, step, tuple(updates)))
+    return StockRun(tuple(estimates), StockState.of(held.at_s, held.belief, held.rejected_in_row, held.rejected))
 
 
-def _predict(stock: Stock, state: StockState, step: StockStep) -> StockState:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A state to compute with; ``belief`` None while the mass is unknown."""
+
+    at_s: float
+    belief: Belief | None
+    rejected_in_row: int = 0
+    rejected: tuple[tuple[str, int], ...] = ()
+
+    def rejecting(self, source: str) -> _Held:
+        counts = dict(self.rejected)
+        counts[source] = counts.get(source, 0) + 1
+        return replace(self, rejected_in_row=self.rejected_in_row + 1, rejected=tuple(sorted(counts.items())))
+
+    def accepting(self, source: str, belief: Belief) -> _Held:
+        return _Held(self.at_s, belief, 0, tuple(pair for pair in self.rejected if pair[0] != source))
+
+
+def _predict(stock: Stock, held: _Held, step: StockStep) -> _Held:
+    belief = held.belief
+    if belief is None or (_is_blind(step) and stock.blind_sd_kg_s is None):
+        return _Held(step.to_s, None)
     duration = step.to_s - step.from_s
-    unknown = state.mass_kg is None or (_is_blind(step) and stock.blind_sd_kg_s is None)
-    if state.mass_kg is None or unknown:
-        return StockState(step.to_s)
-    mass, variance = state.mass_kg, state.variance_kg2 + stock.loss_sd_kg_per_sqrt_s**2 * duration
-    effects = dict(state.systematic_kg)
+    unseen = {_UNSEEN + movement.source for movement in step.movements if movement.mass is None}
+    belief = belief.without([s for s in belief.sources if s.startswith(_UNSEEN) and s not in unseen])
+    belief = belief.aged(duration, lambda s: stock.unseen_lasts_s if s.startswith(_UNSEEN) else stock.bias_lasts_s)
     for movement in sorted(step.movements, key=_movement_order):
         source, moved = movement.source, movement.mass
         if moved is None:
-            source, moved = f"unseen:{source}", Uncertain(0.0, 0.0, (stock.blind_sd_kg_s or 0.0) * duration)
-        mass += movement.direction.sign * moved.value
-        variance += moved.sd_random**2
-        effects[source] = effects.get(source, 0.0) + movement.direction.sign * moved.sd_systematic
-    return StockState(step.to_s, mass, variance, _frozen(effects), state.rejected_in_row)
+            source, moved = _UNSEEN + source, Uncertain(0.0, 0.0, (stock.blind_sd_kg_s or 0.0) * duration)
+        sign = movement.direction.sign
+        belief = belief.moved(sign * moved.value, moved.sd_random, source, sign * moved.sd_systematic)
+    if stock.loss_sd_kg_per_sqrt_s:
+        belief = belief.moved(0.0, stock.loss_sd_kg_per_sqrt_s * sqrt(duration), "", 0.0)
+    return replace(held, at_s=step.to_s, belief=belief)
 
 
-def _observe_all(
-    stock: Stock, state: StockState, observations: tuple[Observation, ...]
-) -> tuple[StockState, tuple[Update, ...]]:
-    updates = []
-    for observation in sorted(observations, key=_observation_order):
-        state, update = _observe(stock, state, observation)
-        updates.append(update)
-    return state, tuple(updates)
-
-
-def _observe(stock: Stock, state: StockState, seen: Observation) -> tuple[StockState, Update]:
+def _observe(stock: Stock, held: _Held, seen: Observation) -> tuple[_Held, Update]:
     if not seen.mass.sd > 0:
         msg = f"observation by {seen.source} has no uncertainty; no scale is perfect: give its class or resolution"
         raise ModelError(msg)
-    if state.mass_kg is None:
-        return _anchored(state, seen), Update(seen.source, Verdict.ANCHORED, None, None)
-    innovation = seen.mass.value - state.mass_kg
-    apart = dict(state.systematic_kg)
-    apart[seen.source] = apart.get(seen.source, 0.0) - seen.mass.sd_systematic
-    spread = sqrt(state.variance_kg2 + seen.mass.sd_random**2 + sum(effect**2 for effect in apart.values()))
+    if held.belief is None:
+        return _anchored(held, seen), Update(seen.source, Verdict.ANCHORED, None, None)
+    expected = held.belief.expecting(seen.mass.sd_random, seen.source, seen.mass.sd_systematic)
+    innovation, spread = seen.mass.value - expected.value_kg, sqrt(max(expected.variance_kg2, 0.0))
     if abs(innovation) <= stock.gate_sd * spread:
-        verdict, after = Verdict.ACCEPTED, _corrected(state, seen, apart, spread)
-    elif state.rejected_in_row < stock.rejections_allowed:
-        verdict, after = Verdict.REJECTED, replace(state, rejected_in_row=state.rejected_in_row + 1)
+        verdict, after = Verdict.ACCEPTED, held.accepting(seen.source, expected.met_by(seen.mass.value))
+    elif held.rejected_in_row >= stock.rejections_allowed:
+        verdict, after = Verdict.REANCHORED, _anchored(held, seen)
+    elif dict(held.rejected).get(seen.source, 0) >= stock.rejections_allowed:
+        changed = held.belief.forgetting(seen.source)
+        anew = changed.expecting(seen.mass.sd_random, seen.source, seen.mass.sd_systematic)
+        verdict, after = Verdict.RELEARNED, held.accepting(seen.source, anew.met_by(seen.mass.value))
     else:
-        verdict, after = Verdict.REANCHORED, _anchored(state, seen)
+        verdict, after = Verdict.REJECTED, held.rejecting(seen.source)
     return after, Update(seen.source, verdict, innovation, spread)
 
 
-def _corrected(state: StockState, seen: Observation, apart: Mapping[str, float], spread: float) -> StockState:
-    """Schmidt-Kalman update; the gain is kept within 0-1, where it stays a weighing of the two even if errors are shared."""
-    mass = state.mass_kg or 0.0
-    effects = dict(state.systematic_kg)
-    shared = sum(effects.get(source, 0.0) * effect for source, effect in apart.items())
-    gain = min(max((state.variance_kg2 + shared) / spread**2, 0.0), 1.0) if spread > 0 else 0.0
-    variance = (1 - gain) ** 2 * state.variance_kg2 + gain**2 * seen.mass.sd_random**2
-    after = {source: (1 - gain) * effect for source, effect in effects.items()}
-    after[seen.source] = after.get(seen.source, 0.0) + gain * seen.mass.sd_systematic
-    return StockState(state.at_s, mass + gain * (seen.mass.value - mass), variance, _frozen(after))
+def _anchored(held: _Held, seen: Observation) -> _Held:
+    return _Held(held.at_s, StockState.known(held.at_s, seen.source, seen.mass).belief)
 
 
-def _anchored(state: StockState, seen: Observation) -> StockState:
-    return StockState.known(state.at_s, seen.source, seen.mass)
-
-
-def _estimate(stock: Stock, state: StockState, step: StockStep, updates: tuple[Update, ...]) -> StockEstimate:
-    quantity = state.quantity
+def _estimate(stock: Stock, held: _Held, step: StockStep, updates: tuple[Update, ...]) -> StockEstimate:
     flags = StockFlag.BLIND if _is_blind(step) else StockFlag.NONE
     verdicts = {update.verdict for update in updates}
     flags |= StockFlag.REJECTED if Verdict.REJECTED in verdicts else StockFlag.NONE
     flags |= StockFlag.REANCHORED if Verdict.REANCHORED in verdicts else StockFlag.NONE
-    if quantity is None:
-        return StockEstimate(state.at_s, None, None, None, None, flags, updates)
+    flags |= StockFlag.RELEARNED if Verdict.RELEARNED in verdicts else StockFlag.NONE
+    if held.belief is None:
+        return StockEstimate(held.at_s, None, None, None, None, flags, updates)
+    quantity, suspects = held.belief.quantity, _suspects(held.belief)
+    flags |= StockFlag.BIASED if suspects else StockFlag.NONE
     flags |= StockFlag.OVERFLOW if quantity.value > stock.max_kg else StockFlag.NONE
     flags |= StockFlag.RUN_DRY if quantity.value < stock.min_kg else StockFlag.NONE
     below = _probability_below(quantity, stock.min_kg)
     above = 1.0 - _probability_below(quantity, stock.max_kg)
-    return StockEstimate(state.at_s, quantity, _origin(step, updates), below, above, flags, updates)
+    return StockEstimate(held.at_s, quantity, _origin(step, updates), below, above, flags, updates, suspects)
+
+
+def _suspects(belief: Belief) -> tuple[str, ...]:
+    """A class limit is √3 of its standard deviations: no meter within its class has a bias beyond that."""
+    suspects = []
+    for source, bias in zip(belief.sources, belief.mean.tolist()[1:], strict=True):
+        if abs(bias) > _CLASS_LIMIT and not source.startswith(_UNSEEN):
+            _, sd = belief.bias(source)
+            if abs(bias) - 2.0 * sd > _CLASS_LIMIT:
+                suspects.append(source)
+    return tuple(suspects)
 
 
 def _origin(step: StockStep, updates: tuple[Update, ...]) -> Origin:
@@ -164,7 +181,3 @@ def _movement_order(movement: Movement) -> tuple[str, str, float, float, float]:
 
 def _observation_order(seen: Observation) -> tuple[str, float, float, float, int]:
     return (seen.source, seen.mass.value, seen.mass.sd_random, seen.mass.sd_systematic, seen.origin.rank)
-
-
-def _frozen(effects: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted(effects.items()))
