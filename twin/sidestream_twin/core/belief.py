@@ -60,15 +60,15 @@ class Belief:
         sources = tuple(self.sources[place - 1] for place in keep[1:])
         return Belief(sources, self.mean[keep], self.covariance[np.ix_(keep, keep)])
 
-    def forgetting(self, source: str) -> Belief:
-        """The same, but the bias of ``source`` may have become any other: its spread is that of its prior again."""
+    def forgetting(self, source: str, variance: float = 1.0) -> Belief:
+        """The same, but the bias of ``source`` may have become another: its spread is that of its prior, or as given."""
         if source not in self.sources:
             return self
         place = 1 + self.sources.index(source)
         covariance = self.covariance.copy()
         covariance[place, :] = 0.0
         covariance[:, place] = 0.0
-        covariance[place, place] = 1.0
+        covariance[place, place] = variance
         return Belief(self.sources, self.mean, covariance)
 
     def aged(self, seconds: float, lasting_s: Callable[[str], float]) -> Belief:

@@ -34,6 +34,8 @@ from sidestream_twin.core.uncertain import Uncertain
 
 _UNSEEN = "unseen:"
 _CLASS_LIMIT = sqrt(3.0)
+_ANYTHING = 1e6
+"""Variance of the bias of an instrument that was found out already: what it shows next tells of it, not of the mass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def _observe(stock: Stock, held: _Held, seen: Observation) -> tuple[_Held, Updat
     elif held.rejected_in_row >= stock.rejections_allowed:
         verdict, after = Verdict.REANCHORED, _anchored(held, seen)
     elif dict(held.rejected).get(seen.source, 0) >= stock.rejections_allowed:
-        changed = held.belief.forgetting(seen.source)
+        known_bad = seen.source in _suspects(held.belief)
+        changed = held.belief.forgetting(seen.source, _ANYTHING if known_bad else 1.0)
         anew = changed.expecting(seen.mass.sd_random, seen.source, seen.mass.sd_systematic)
         verdict, after = Verdict.RELEARNED, held.accepting(seen.source, anew.met_by(seen.mass.value))
     else:
