@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-MOST_MESSAGES = 2_000
-MOST_BYTES = 16 * 1024 * 1024
-BATCH_BYTES = 6 * 1024 * 1024
+MOST_MESSAGES = 4_000
+MOST_BYTES = 8 * 1024 * 1024
+BATCH_BYTES = 2 * 1024 * 1024
 """Most payload bytes of one batch, unless a single message has more."""
 
 

@@ -9,13 +9,15 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sidestream_contracts.errors import ContractError
 from sidestream_contracts.frame import MAX_READINGS, VERSION, FrameKey, parse_json, payload_hash
 from sidestream_contracts.ids import ID_PATTERN, nearest
 from sidestream_ingest import values
-from sidestream_ingest.plain import read_plain
+from sidestream_ingest.layout import Layouts
+from sidestream_ingest.plain import Arrived, read_plain
 from sidestream_ingest.sending import read_sending
 from sidestream_ingest.unknown import storable_fields
 from sidestream_store.batch import CheckedFrame, Readings, Scan, Sending
@@ -76,6 +78,19 @@ def sensor_id(name: str | None) -> str | None:
     return name if name is not None and re.match(ID_PATTERN, name) else None
 
 
+def check_frames(
+    arrived: Sequence[Arrived], layouts: Layouts, snippet: Callable[[Arrived, str], str]
+) -> list[CheckedFrame]:
+    """The frames with their usable readings and scans, in order; never raises for what a device may send.
+
+    `snippet` gives the lines for hub.yaml that would make an unknown sensor of a frame known.
+    """
+    return [
+        fast or check_closely(*one[:3], layouts.catalogue, partial(snippet, one), sending=one.sending)
+        for one, fast in zip(arrived, read_plain(arrived, layouts), strict=True)
+    ]
+
+
 def check_frame(
     message: Message,
     key: FrameKey,
@@ -83,14 +98,10 @@ def check_frame(
     catalogue: Catalogue,
     snippet: Callable[[str], str],
 ) -> CheckedFrame:
-    """The frame with its usable readings and scans; never raises for what a device may send.
-
-    `snippet` gives the lines for hub.yaml that would make an unknown sensor known.
-    """
-    sending = read_sending(message.properties)
-    return read_plain(message, key, device_id, catalogue, sending) or check_closely(
-        message, key, device_id, catalogue, snippet, sending=sending
-    )
+    """As `check_frames`, one alone."""
+    one = Arrived(message, key, device_id, read_sending(message.properties))
+    (checked,) = check_frames([one], Layouts(catalogue), lambda _, sensor: snippet(sensor))
+    return checked
 
 
 def check_closely(
@@ -102,7 +113,7 @@ def check_closely(
     *,
     sending: Sending,
 ) -> CheckedFrame:
-    """As `check_frame`, reading by reading, so that each that can't be used is named with its reason."""
+    """The frame, looked at reading by reading, so that each that can't be used is named with its reason."""
     try:
         _check_sender(message, device_id, catalogue)
         body = parse_json(message.raw)

@@ -10,11 +10,14 @@ from functools import lru_cache
 from pydantic import ValidationError
 
 from sidestream_contracts.errors import ContractError
-from sidestream_contracts.frame import FrameKey, parse_json, parse_key
+from sidestream_contracts.frame import parse_json, parse_key
 from sidestream_contracts.messages import AnnouncedSensor, Status
 from sidestream_contracts.topics import DeviceAddress, parse_topic
 from sidestream_ingest.arrivals import Arrival
-from sidestream_ingest.check import check_frame, check_undamaged
+from sidestream_ingest.check import check_frames, check_undamaged
+from sidestream_ingest.layout import Layouts
+from sidestream_ingest.plain import Arrived
+from sidestream_ingest.sending import read_sending
 from sidestream_store.batch import CheckedFrame
 from sidestream_store.catalogue import Catalogue, announce, device_number, hub_version, load_catalogue, save_status
 from sidestream_store.connect import Connection
@@ -26,11 +29,15 @@ _RELOAD_S = 2.0
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction will apply, and whom to tell afterwards."""
+    """What one transaction will apply, whom to tell afterwards, and the arrivals that all of it came by.
 
+    `statuses`: each with the number of its device.
+    """
+
+    arrivals: Sequence[Arrival] = ()
     frames: list[CheckedFrame] = field(default_factory=list)
     loose: list[Quarantined] = field(default_factory=list)
-    statuses: list[tuple[DeviceAddress, Status, Message]] = field(default_factory=list)
+    statuses: list[tuple[int, Status, Message]] = field(default_factory=list)
     senders: dict[int, DeviceAddress] = field(default_factory=dict)
 
 
@@ -39,6 +46,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._catalogue: Catalogue | None = None
+        self._layouts: Layouts | None = None
         self._looked_at = 0.0
         self._numbers: dict[tuple[str, str], int] = {}
         self._announced: dict[tuple[DeviceAddress, str], AnnouncedSensor] = {}
@@ -48,35 +56,31 @@ class Desk:
         """Every arrival ends in exactly one place of the batch. Announcements in it hold for its frames already."""
         arrivals = list(arrivals)
         catalogue = self._hear(connection, self._current(connection), arrivals)
-        batch = Batch()
-        for arrival in arrivals:
-            message = Message(
-                arrival.topic, _device_of(arrival.topic), arrival.payload, arrival.received_at, arrival.properties
-            )
-            try:
-                address, channel = parse_topic(arrival.topic)
-                if channel == "status":
-                    batch.statuses.append((address, _status(message), message))
-                    continue
-                key = parse_key(arrival.properties)
-                check_undamaged(message, key)
-            except ContractError as error:
-                batch.loose.append(message.quarantined(error.reason, str(error), 0))
-                continue
-            batch.frames.append(self._checked(connection, catalogue, address, key, message))
-            batch.senders[batch.frames[-1].device_id] = address
+        batch = Batch(arrivals)
+        arrived = [one for arrival in arrivals if (one := self._opened(connection, batch, arrival)) is not None]
+        if self._layouts is None or self._layouts.catalogue is not catalogue:
+            self._layouts = Layouts(catalogue)
+        batch.frames = check_frames(arrived, self._layouts, lambda one, sensor: self._line(batch, one, sensor))
         return batch
 
-    def save_statuses(self, connection: Connection, batch: Batch) -> None:
-        """The newest status of each device is in the database, and its announcements are known for snippets."""
-        for address, status, message in batch.statuses:
-            for sensor in status.sensors:
-                self._announced[address, sensor.id] = sensor
-            number = self._number(connection, address)
-            try:
-                save_status(connection, number, status.model_dump(mode="json"), message.received_at)
-            except ContractError as error:
-                apply_frames(connection, [], [message.quarantined(error.reason, str(error), 0)])
+    def _opened(self, connection: Connection, batch: Batch, arrival: Arrival) -> Arrived | None:
+        """The frame that came, its sender and its key; whatever has none goes elsewhere in the batch."""
+        topic = arrival.topic
+        message = Message(topic, _device_of(topic), arrival.payload, arrival.received_at, arrival.properties)
+        try:
+            address, channel = parse_topic(topic)
+            if channel == "status":
+                status = _status(message)
+                batch.statuses.append((self._number(connection, address), status, message))
+                return None
+            key = parse_key(arrival.properties)
+            check_undamaged(message, key)
+        except ContractError as error:
+            batch.loose.append(message.quarantined(error.reason, str(error), 0))
+            return None
+        number = self._number(connection, address)
+        batch.senders[number] = address
+        return Arrived(message, key, number, read_sending(arrival.properties))
 
     def _hear(self, connection: Connection, catalogue: Catalogue, arrivals: Sequence[Arrival]) -> Catalogue:
         """The catalogue with the units that devices announce among these arrivals."""
@@ -88,6 +92,8 @@ class Desk:
                 status = _status(Message(arrival.topic, "", arrival.payload, arrival.received_at))
             except ContractError:  # told where the arrival itself is sorted
                 continue
+            for sensor in status.sensors:
+                self._announced[address, sensor.id] = sensor
             if status.state == "online":
                 units = {sensor.id: sensor.unit for sensor in status.sensors}
                 catalogue = announce(catalogue, self._number(connection, address), units)
@@ -106,19 +112,18 @@ class Desk:
             self._looked_at = now
         return self._catalogue
 
-    def _checked(
-        self, connection: Connection, catalogue: Catalogue, address: DeviceAddress, key: FrameKey, message: Message
-    ) -> CheckedFrame:
-        number = self._number(connection, address)
-        snippet = _scanner_snippet if message.topic.endswith("/scans") else self._snippet
-        return check_frame(message, key, number, catalogue, lambda sensor: snippet(address, sensor))
-
     def _number(self, connection: Connection, address: DeviceAddress) -> int:
         who = (address.party, address.device)
         number = self._numbers.get(who)
         if number is None:
             number = self._numbers[who] = device_number(connection, *who)
         return number
+
+    def _line(self, batch: Batch, frame: Arrived, sensor: str) -> str:
+        address = batch.senders[frame.device_id]
+        if frame.message.topic.endswith("/scans"):
+            return _scanner_snippet(address, sensor)
+        return self._snippet(address, sensor)
 
     def _snippet(self, address: DeviceAddress, sensor: str) -> str:
         """The line for hub.yaml that makes the sensor known, as far as its edge has announced it."""
@@ -129,6 +134,15 @@ class Desk:
             f"`- {{id: {sensor}, device: {address.device}, name: {sensor}, quantity: {quantity}, unit: {unit}, "
             "stream: STREAM}` and run `sidestream hub apply`."
         )
+
+
+def save_statuses(connection: Connection, batch: Batch) -> None:
+    """The newest status of each device is in the database, or in quarantine where the database refuses it."""
+    for number, status, message in batch.statuses:
+        try:
+            save_status(connection, number, status.model_dump(mode="json"), message.received_at)
+        except ContractError as error:
+            apply_frames(connection, [], [message.quarantined(error.reason, str(error), 0)])
 
 
 @lru_cache(maxsize=4096)

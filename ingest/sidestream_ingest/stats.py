@@ -1,6 +1,6 @@
 """What a worker has done and how it is: counted where it happens, read by its log line, its heartbeat and its metrics.
 
-Written by the worker's thread alone. Others read single numbers, which is safe, and copies of the counters.
+What frames bring is written by the thread that commits alone. Others read single numbers, which is safe, and copies.
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ class Stats:
     quarantined: Counter[str] = field(default_factory=Counter)
     commits: Durations = field(default_factory=Durations)
     last_commit_at: datetime | None = None
-    waiting_since_s: float | None = None
-    trouble: str | None = None
+    waiting_since_s: dict[str, float] = field(default_factory=dict)
 
     def applied(self, applied: Applied) -> None:
         """Takes in what one commit did."""
@@ -78,17 +77,16 @@ class Stats:
         self.commits.add(time.monotonic() - began_s)
         self.last_commit_at = datetime.now(UTC)
 
-    def waits(self, why: str) -> None:
-        """The database is away, for the reason given."""
-        self.waiting_since_s = self.waiting_since_s or time.monotonic()
-        self.trouble = why
+    def waits(self, name: str) -> None:
+        """The database is away for the connection of this name."""
+        self.waiting_since_s.setdefault(name, time.monotonic())
 
-    def works(self) -> None:
-        """The database does what it is asked for."""
-        self.waiting_since_s, self.trouble = None, None
+    def works(self, name: str) -> None:
+        """The database does what it is asked for on the connection of this name."""
+        self.waiting_since_s.pop(name, None)
 
     @property
     def waiting_s(self) -> float:
         """For how long the database has been away; 0 while it is there."""
-        since_s = self.waiting_since_s
-        return 0.0 if since_s is None else time.monotonic() - since_s
+        now_s = time.monotonic()
+        return max((now_s - since_s for since_s in list(self.waiting_since_s.values())), default=0.0)

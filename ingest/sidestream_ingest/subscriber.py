@@ -24,7 +24,7 @@ from sidestream_ingest.arrivals import Arrival, Arrivals
 from sidestream_ingest.line import Line
 from sidestream_ingest.mqtt5 import Login, Packet, ProtocolError
 
-_IN_FLIGHT = 1_000
+_IN_FLIGHT = 4_000
 """Unacknowledged messages the broker may have under way to this worker (MQTT 5 receive maximum)."""
 _SHARED: tuple[Channel, ...] = ("readings", "scans")
 """Channels whose messages the workers share; each worker hears every status, which is saved idempotently."""

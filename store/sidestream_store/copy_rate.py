@@ -51,7 +51,7 @@ def copy_rate(dsn: str, copies: int) -> CopyRate:
     return CopyRate(rates[best], best, settings)
 
 
-def _stream(start_us: int, number: int) -> bytes:
+def _stream(start_us: int, number: int) -> memoryview:
     """Every sensor once a second, as meters of two decimals swing."""
     seconds = ROWS // _SENSORS
     at_s = number * seconds + np.repeat(np.arange(seconds, dtype=np.int64), _SENSORS)

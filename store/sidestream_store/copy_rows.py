@@ -7,6 +7,8 @@ Source: PostgreSQL manual, COPY, "Binary Format".
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
@@ -24,34 +26,54 @@ _ROW = np.dtype([("columns", ">i2"), *_TIME, ("value_length", ">i4"), ("value", 
 _NULL_ROW = np.dtype([("columns", ">i2"), *_TIME, ("value_length", ">i4"), *_REST])
 
 
-def pack(readings: Readings, frame_id: NDArray[np.int64]) -> bytes:
+def pack(readings: Readings, frame_id: NDArray[np.int64]) -> memoryview:
     """The whole COPY stream for the columns time, sensor_id, value, quality, frame_id, in this order."""
     null = np.isnan(readings.value)
-    if not null.any():
-        return b"".join((_HEADER, _packed(readings, frame_id, slice(None), _ROW), _TRAILER))
-    parts = (_packed(readings, frame_id, ~null, _ROW), _packed(readings, frame_id, null, _NULL_ROW))
-    return b"".join((_HEADER, *parts, _TRAILER))
+    nulls = int(np.count_nonzero(null))
+    middle = len(_HEADER) + (len(null) - nulls) * _ROW.itemsize
+    stream = np.empty(middle + nulls * _NULL_ROW.itemsize + len(_TRAILER), np.uint8)
+    stream[: len(_HEADER)] = _bytes(_HEADER)
+    stream[-len(_TRAILER) :] = _bytes(_TRAILER)
+    _fill(stream[len(_HEADER) : middle], readings, frame_id, ~null if nulls else slice(None), _ROW)
+    if nulls:
+        _fill(stream[middle : -len(_TRAILER)], readings, frame_id, null, _NULL_ROW)
+    return stream.data
 
 
-def _packed(
-    readings: Readings, frame_id: NDArray[np.int64], which: slice | NDArray[np.bool_], row: np.dtype[np.void]
-) -> bytes:
-    sensor = readings.sensor_id[which]
-    rows = np.empty(len(sensor), row)
-    for name, number in (("columns", 5), ("time", 8), ("sensor", 4), ("value", 8), ("quality", 2), ("frame", 8)):
-        rows[name if name == "columns" else f"{name}_length"] = number
+def _bytes(text: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(text, np.uint8)
+
+
+def _fill(
+    place: NDArray[np.uint8],
+    readings: Readings,
+    frame_id: NDArray[np.int64],
+    which: slice | NDArray[np.bool_],
+    row: np.dtype[np.void],
+) -> None:
+    """The rows stand in `place`. All lengths are written at once, as the same bytes over and over."""
+    place.reshape(-1, row.itemsize)[:] = _blank(row)
+    rows = place.view(row)
     rows["time"] = readings.time_us[which] - _POSTGRES_EPOCH_US
-    rows["sensor"] = sensor
+    rows["sensor"] = readings.sensor_id[which]
     if row is _ROW:
         rows["value"] = readings.value[which]
-    else:
-        rows["value_length"] = -1
     rows["quality"] = readings.quality[which]
     rows["frame"] = frame_id[which]
-    return rows.tobytes()
 
 
-def copy_readings(connection: Connection, table: str, stream: bytes) -> None:
+@lru_cache(maxsize=2)
+def _blank(row: np.dtype[np.void]) -> NDArray[np.uint8]:
+    """A row with its lengths and no values."""
+    blank = np.zeros(1, row)
+    for name, number in (("columns", 5), ("time", 8), ("sensor", 4), ("value", 8), ("quality", 2), ("frame", 8)):
+        blank[name if name == "columns" else f"{name}_length"] = number
+    if row is not _ROW:
+        blank["value_length"] = -1
+    return blank.view(np.uint8)
+
+
+def copy_readings(connection: Connection, table: str, stream: memoryview) -> None:
     """The rows of a packed stream are in the table; everything fails if one of them can't be."""
     statement = sql.SQL(
         "COPY sidestream.{} (time, sensor_id, value, quality, frame_id) FROM STDIN (FORMAT BINARY)"

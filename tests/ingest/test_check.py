@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from frames import GATEWAY, NOW, NOW_US, key_of, readings_body, scans_body
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidestream_contracts.errors import ContractError
-from sidestream_ingest.check import check_closely, check_frame, check_undamaged
-from sidestream_ingest.desk import Desk
-from sidestream_ingest.plain import read_plain
+from sidestream_ingest import layout
+from sidestream_ingest.check import check_closely, check_frame, check_frames, check_undamaged
+from sidestream_ingest.desk import Batch, Desk
+from sidestream_ingest.layout import Layouts
+from sidestream_ingest.plain import Arrived, read_plain
 from sidestream_ingest.sending import read_sending
 from sidestream_store.batch import CheckedFrame, Sending
 from sidestream_store.catalogue import Catalogue, KnownSensor
@@ -125,14 +128,14 @@ def test_an_unknown_scanner_is_likened_to_scanners_only_and_a_meter_to_meters_on
 
 
 def test_the_line_for_an_unknown_scanner_is_that_of_a_scanner():
-    desk = Desk()
-    desk._numbers["a", "gw"] = 1
+    desk, batch = Desk(), Batch(senders={1: GATEWAY})
     for channel, body, expected in (
         ("scans", scans_body(("gun", NOW_US, "BAG-1")), "quantity: scan, role: scan, node: NODE}"),
         ("readings", readings_body(("gun", NOW_US, 1.0)), "quantity: QUANTITY, unit: UNIT, stream: STREAM}"),
     ):
         message = Message(GATEWAY.topic(channel), "h/a/gw", body, NOW, ())
-        frame = desk._checked(None, CATALOGUE, GATEWAY, key_of(body), message)
+        arrived = [Arrived(message, key_of(body), 1, Sending())]
+        (frame,) = check_frames(arrived, Layouts(CATALOGUE), lambda one, sensor: desk._line(batch, one, sensor))
         assert f"{{id: gun, device: gw, name: gun, {expected}" in frame.quarantine[0].detail
 
 
@@ -233,7 +236,7 @@ def both_ways(payload: bytes) -> tuple[CheckedFrame | None, CheckedFrame]:
     message = Message(GATEWAY.topic("readings"), "h/a/gw", payload, NOW, ())
     key = key_of(payload)
     closely = check_closely(message, key, 1, CATALOGUE, lambda s: s, sending=Sending())
-    return read_plain(message, key, 1, CATALOGUE, Sending()), closely
+    return read_plain([Arrived(message, key, 1, Sending())], Layouts(CATALOGUE))[0], closely
 
 
 @given(st.lists(FAST | CELLS, min_size=1, max_size=20), BREAKS, BREAKS)
@@ -254,6 +257,33 @@ def test_what_is_closer_to_zero_than_any_measurement_is_zero(val):
 def test_a_good_frame_goes_the_fast_way(rows):
     fast, closely = both_ways(readings_body(*rows))
     assert outcome(fast) == outcome(closely)
+
+
+def payload_of(rows) -> bytes:
+    return readings_body(*rows)
+
+
+@given(st.lists(st.lists(FAST | CELLS, min_size=1, max_size=5).map(payload_of) | st.binary(max_size=9), max_size=9))
+def test_frames_looked_at_together_come_out_as_each_does_alone(payloads):
+    arrived = [
+        Arrived(Message(GATEWAY.topic("readings"), "h/a/gw", payload, NOW, ()), key_of(payload, n + 1), 1, Sending())
+        for n, payload in enumerate(payloads)
+    ]
+    together = check_frames(arrived, Layouts(CATALOGUE), lambda _, sensor: sensor)
+    alone = [check_frame(one.message, one.key, 1, CATALOGUE, lambda sensor: sensor) for one in arrived]
+    assert list(map(outcome, together)) == list(map(outcome, alone))
+    assert [frame.key.seq for frame in together] == [n + 1 for n in range(len(payloads))]
+
+
+def test_what_is_remembered_of_frames_is_bounded_and_forgetting_changes_nothing(monkeypatch):
+    monkeypatch.setattr(layout, "MOST_BYTES", 2_000)
+    layouts = Layouts(CATALOGUE)
+    for count in (*range(1, 9), *range(1, 9)):
+        known = layouts.of(
+            1, ("flow", "tin"), msgspec.json.encode([k % 2 for k in range(count)]), b"[%s]" % b",".join([b"0"] * count)
+        )
+        assert (len(known.sensor_id), known.sensor_id.tolist()[:2]) == (count, [1, 2][:count])
+    assert len(layouts._known) < 4
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))

@@ -67,6 +67,7 @@ def test_two_workers_share_the_load_and_one_killed_half_way_costs_nothing(worker
             for key, payload in frames[sent : sent + 20]:
                 edge.send(key, payload)
             sent += 20
+            wait_for(lambda: sum(scraped(port)[new] for _, port in workers) >= sent)  # noqa: B023
             assert sent < 200, "one worker gets nothing"
         for key, payload in frames[sent : sent + 60]:
             edge.send(key, payload)

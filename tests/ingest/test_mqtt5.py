@@ -9,7 +9,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from sidestream_ingest import mqtt5
-from sidestream_ingest.arrivals import Arrival, Arrivals
+from sidestream_ingest.arrivals import BATCH_BYTES, MOST_BYTES, Arrival, Arrivals
 from sidestream_ingest.mqtt5 import Login, ProtocolError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
@@ -111,10 +111,10 @@ def test_the_queue_gives_everything_in_order_and_counts_its_bytes(sizes, most):
 def test_the_queue_is_bounded_in_bytes_and_says_once_when_there_is_room_again():
     told = []
     queue = Arrivals(lambda: told.append("room"))
-    queue.put(arrival(1 << 20) for _ in range(16))
+    queue.put(arrival(1 << 20) for _ in range(MOST_BYTES >> 20))
     assert (queue.is_full(), queue.is_full(), queue.times_full) == (True, True, 1)
-    assert len(queue.take(500, 0, 0)) == 6
+    assert len(queue.take(500, 0, 0)) == BATCH_BYTES >> 20
     assert told == ["room"]
     assert not queue.is_full()
-    assert len(queue.take(500, 0, 0)) == 6
+    assert len(queue.take(500, 0, 0)) == BATCH_BYTES >> 20
     assert told == ["room"]

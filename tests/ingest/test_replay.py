@@ -17,7 +17,7 @@ from sidestream_contracts.topics import DeviceAddress
 from sidestream_ingest import replay as replaying
 from sidestream_ingest.arrivals import Arrival
 from sidestream_ingest.check import check_frame
-from sidestream_ingest.desk import Desk
+from sidestream_ingest.desk import Desk, save_statuses
 from sidestream_ingest.replay import replay
 from sidestream_ingest.subscriber import BrokerAddress
 from sidestream_ingest.worker import Settings, Worker
@@ -372,14 +372,14 @@ def test_a_worker_takes_an_announcement_to_heart_before_the_frames_that_came_wit
     desk = Desk()
     batch = desk.sort(lab.sql, [frame, told])
     assert [q.reason for f in batch.frames for q in f.quarantine] == ["wrong_unit"]
-    desk.save_statuses(lab.sql, batch)
+    save_statuses(lab.sql, batch)
     assert [q.reason for f in Desk().sort(lab.sql, [frame]).frames for q in f.quarantine] == ["wrong_unit"]
 
 
 def test_a_poison_frame_is_halved_out_of_its_batch_kept_and_replayed_once_it_is_none(lab):
     lab.sql.execute("ALTER TABLE sidestream.reading ADD CONSTRAINT poison CHECK (value <> 13)")
     worker = Worker(Settings(lab.dsn, BrokerAddress("127.0.0.1", 1)), threading.Event())
-    worker._deliver([lab.checked(readings_body(("flow", NOW_US + n, float(n))), n + 1) for n in range(20)])
+    worker._committing._deliver([lab.checked(readings_body(("flow", NOW_US + n, float(n))), n + 1) for n in range(20)])
     worker.leave()
     assert lab.values() == [float(n) for n in range(20) if n != 13]
     assert lab.states() == [("open", "database_refused", 1)]
