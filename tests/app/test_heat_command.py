@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import heat_networks
 import pytest
 
 from sidestream_app import cli
@@ -111,3 +112,72 @@ def test_a_file_that_is_not_there_is_said_so(heat):
     code, _, err = heat("targets", None)
     assert code == 2
     assert "can't be read: No such file" in err
+
+
+def test_swartz_network_prints_the_published_optimum(heat):
+    code, out, _ = heat("reconcile", heat_networks.swartz_file(), "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["objective"] == pytest.approx(14.797, abs=5e-4)
+    streams = {stream["id"]: stream for stream in found["streams"]}
+    for name, published in heat_networks.SWARTZ_FOUND.items():
+        kind, stream = name.split(" of ")
+        assert streams[stream][kind]["reconciled"] == pytest.approx(published, abs=0.0051), name
+    assert found["global_test"]["passed"] is False
+    assert found["suspect"] == "temperature of A7"
+    assert streams["A7"]["temperature"]["suspect"] is True
+    assert streams["B1"]["flow"]["class"] == "non-redundant"
+    assert streams["B1"]["flow"]["detectability"] == 0
+
+
+def test_people_see_each_quantity_with_its_unit_and_the_verdict(heat):
+    code, out, _ = heat("reconcile", heat_networks.swartz_file())
+    assert code == 0
+    assert "Suspect: the temperature of A7" in out
+    assert "963.633" in out
+    assert "kg/s" in out
+
+
+PIPE = {
+    "streams": [
+        {"id": "in", "to": "p", "flow": 7.2, "flow_sd": 0.07, "temperature": 80, "temperature_sd": 0.1},
+        {"id": "out", "from": "p", "temperature": 78, "temperature_sd": 0.1},
+    ],
+    "nodes": [{"id": "p", "kind": "pipe", "length_m": 1000, "ambient": 8}],
+    "units": {"flow": "t/h"},
+}
+
+
+def test_the_loss_of_a_pipe_follows_from_its_ends_in_the_units_asked_for(heat):
+    found = json.loads(heat("reconcile", PIPE, "--json")[1])
+    pipe = found["nodes"][0]
+    assert pipe["loss"]["reconciled"] == pytest.approx(2 * 4.196 * 2, rel=2e-3)
+    assert pipe["u_w_mk"]["reconciled"] == pytest.approx(2 * 4196 * 0.02817 / 1000, rel=2e-3)
+    assert pipe["u_w_mk"]["sd"] == pytest.approx(0.1 * 2**0.5 * 2 * 4196 / 71 / 1000, rel=0.03)
+    assert found["streams"][0]["flow"]["reconciled"] == pytest.approx(7.2)
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        (changed(PIPE, flow_sd=None), "how well is not said"),
+        (changed(PIPE, flow_sd=-1), "must be at least 0"),
+        (changed(PIPE, fluid="watr"), "did you mean 'water'"),
+        (changed(PIPE, to="q"), "names node 'q'"),
+        (changed(PIPE, flow_sd_pct=1), "not both"),
+        (changed(PIPE, temperature=-400), "there is no water"),
+        (changed(PIPE, temperature=None), "leave both out"),
+        ({**PIPE, "units": {"flow": "furlong"}}, "allowed: kg/s"),
+        ({**PIPE, "nodes": [{"id": "p", "kind": "pype"}]}, "did you mean 'pipe'"),
+        ({**PIPE, "nodes": [{**PIPE["nodes"][0], "u_w_mk": 0.2}]}, "needs its value and its deviation"),
+        ({**PIPE, "nodes": PIPE["nodes"] * 2}, "given twice"),
+        ({**PIPE, "streams": [*PIPE["streams"], {"id": "x", "to": "p"}]}, "2 streams in"),
+        ({**PIPE, "level": 1.5}, "must be below 1"),
+        (changed(changed(PIPE, flow_sd=0), temperature_sd=0, temperature=1e9), "there is no water"),
+    ],
+    ids=lambda given: given[:30] if isinstance(given, str) else "",
+)
+def test_a_network_that_makes_no_sense_is_refused_with_a_sentence(heat, problem, sentence):
+    code, out, err = heat("reconcile", problem, "--json")
+    assert (code, out) == (2, "")
+    assert sentence in err

@@ -31,3 +31,31 @@ def targets(file: Path, /, *, as_json: AsJson = False) -> int:
     else:
         print(as_text(found, streams, problem.dt_min_k))
     return 0
+
+
+def reconcile(file: Path, /, *, as_json: AsJson = False) -> int:
+    """Flows, temperatures and heats of a network that close every balance of mass and energy and move the meters least.
+
+    Tells what no meter reads, which meter disagrees, and which can't be checked. docs/heat.md has the file's format,
+    with a district-heating network as example.
+
+    Parameters
+    ----------
+    file
+        JSON: {"streams": [{"id", "from", "to", "fluid", "flow", "flow_sd", "temperature", "temperature_sd"}],
+        "nodes": [{"id", "kind", …}], "fluids": […], "units": {…}}. Kinds of node: mixer, splitter, exchanger, pipe,
+        consumer, producer. What is not measured is left out.
+    """
+    from sidestream_app.heat.network_file import NetworkFile, network_problems
+    from sidestream_app.heat.network_model import network_of
+    from sidestream_app.heat.network_report import Report
+    from sidestream_app.heat.units import Scales
+    from sidestream_app.problem_file import blamed_on, read_problem
+    from sidestream_twin.core.energy_reconcile import reconcile_energy
+
+    problem = read_problem(file, NetworkFile, network_problems)
+    scales = Scales.of(problem.units)
+    with blamed_on(file):
+        report = Report.of(problem, scales, reconcile_energy(network_of(problem, scales)))
+    print(json.dumps(report.as_dict(), ensure_ascii=False) if as_json else report.as_text())
+    return 0

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from CoolProp.CoolProp import PropsSI
 
 from sidestream_twin.core.arrays import FloatArray, FloatLike, as_floats
 from sidestream_twin.core.errors import ModelError
@@ -45,13 +45,13 @@ def heat_capacity_j_kg_k(t_k: FloatLike, p_pa: float) -> FloatArray:
 
 def saturation_temperature_k(p_pa: float) -> float:
     """Return the boiling temperature at an absolute pressure, K."""
-    return float(PropsSI("T", "P", _checked_pressure(p_pa), "Q", 0.0, _FLUID))
+    return float(_property("T", "P", _checked_pressure(p_pa), "Q", 0.0, _FLUID))
 
 
 def saturated_enthalpies_j_kg(p_pa: float) -> tuple[float, float]:
     """Return the specific enthalpies of boiling water and of dry saturated steam at an absolute pressure, J/kg."""
     pressure = _checked_pressure(p_pa)
-    boiling, dry = (float(PropsSI("H", "P", pressure, "Q", quality, _FLUID)) for quality in (0.0, 1.0))
+    boiling, dry = (float(_property("H", "P", pressure, "Q", quality, _FLUID)) for quality in (0.0, 1.0))
     return boiling, dry
 
 
@@ -91,7 +91,7 @@ def liquid_table(p_pa: float = DEFAULT_PRESSURE_PA) -> LiquidTable:
     Raises ModelError when the pressure is outside 1 kPa to 100 MPa.
     """
     hottest = _HOTTEST_LIQUID_K
-    if _checked_pressure(p_pa) < float(PropsSI("P", "T", _HOTTEST_LIQUID_K, "Q", 0.0, _FLUID)):
+    if _checked_pressure(p_pa) < float(_property("P", "T", _HOTTEST_LIQUID_K, "Q", 0.0, _FLUID)):
         hottest = min(hottest, saturation_temperature_k(p_pa) - 1e-6)
     rows = np.append(np.arange(ZERO_CELSIUS_K, hottest, _ROW_K), hottest)
     return LiquidTable(
@@ -99,10 +99,16 @@ def liquid_table(p_pa: float = DEFAULT_PRESSURE_PA) -> LiquidTable:
     )
 
 
+def _property(*asked: Any) -> Any:
+    from CoolProp.CoolProp import PropsSI  # two seconds, and most commands that know temperatures never ask
+
+    return PropsSI(*asked)
+
+
 def _single_phase(output: str, t_k: FloatLike, p_pa: float) -> FloatArray:
     temperature = as_floats(t_k)
     try:
-        found = as_floats(PropsSI(output, "T", temperature, "P", _checked_pressure(p_pa), _FLUID))
+        found = as_floats(_property(output, "T", temperature, "P", _checked_pressure(p_pa), _FLUID))
     except ValueError as error:
         raise ModelError(_outside(temperature, p_pa)) from error
     if not np.isfinite(found).all():

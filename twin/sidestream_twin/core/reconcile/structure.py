@@ -109,7 +109,7 @@ def analyse(system: LinearSystem) -> Structure:
         follows=follows,
         rows=basis.rows,
         dependent=basis.dependent,
-        dependence=np.zeros((basis.dependent.size, 0)) if factor is None else factor.solve(hanging.T, "T").T,
+        dependence=np.zeros((basis.dependent.size, 0)) if factor is None else _without_rounding(factor, hanging),
         is_measured=measured,
         is_fixed=fixed,
         _factor=factor,
@@ -152,6 +152,13 @@ def _solve_sparse(factor: SuperLU | None, right: sparse.csc_array) -> sparse.csr
         dense[np.abs(dense) <= _ROUNDING * np.abs(dense).max(axis=0)] = 0.0
         parts.append(sparse.csr_array(dense))
     return sparse.csr_array(sparse.hstack(parts, format="csr"))
+
+
+def _without_rounding(factor: SuperLU, hanging: FloatArray) -> FloatArray:
+    """How dependent rows follow from the others; what is only rounding would carry others' totals into them."""
+    dependence = factor.solve(hanging.T, "T").T
+    largest = np.abs(dependence).max(axis=1, initial=0.0, keepdims=True)
+    return np.where(np.abs(dependence) > _ROUNDING * largest, dependence, 0.0)
 
 
 def _unit_columns(size: int, at: IntArray) -> FloatArray:
