@@ -85,6 +85,7 @@ app.command(quarantine)
 twin = App(name="twin", help="Stocks, heat flows, lots and agreements as computed from readings.")
 twin.command(f"{_HERE}.twin:update", help="Recompute whatever is dirty, once, without Prefect.")
 twin.command(f"{_HERE}.twin:reconcile", help="Bring a network's meters together, from a file; name the wrong one.")
+twin.command(f"{_HERE}.explain:explain", help="The way from a number down to the readings it rests on.")
 app.command(twin)
 
 heat = App(name="heat", help="Heat problems given as files: what could be recovered, and between whom.")

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
-from sidestream_app.times import understood
 from sidestream_contracts.errors import ConfigurationError, DomainError, SidestreamError
 from sidestream_contracts.frame import FrameKey, ReadingsFrame, encode, payload_hash
 from sidestream_contracts.ids import nearest
+from sidestream_contracts.times import understood
 from sidestream_contracts.topics import DeviceAddress
 from sidestream_contracts.units import to_si
 from sidestream_ingest.check import check_frame

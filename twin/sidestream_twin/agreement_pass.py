@@ -32,14 +32,19 @@ Question = tuple[HubAgreement, Period]
 def update_agreements(now: Pass, computed: Sequence[Computed], lots: LotPass) -> int:
     """How many judgements were made; `agreement_status` agrees with the figures saved so far, as seen at the pass's moment."""
     questions = sorted(_questions(now, computed, lots), key=lambda q: (q[0].id, q[1].from_at))
+    rows = judgements(now, questions)
+    store_agreements.save_statuses(now.connection, rows, now.now_at)
+    return len(rows)
+
+
+def judgements(now: Pass, questions: Sequence[Question]) -> list[StatusRow]:
+    """How the agreements stand in these periods as seen at the pass's moment, in the order asked."""
     streams = {stream.id: stream for stream in now.plan.hub.streams}
     found = _delivered(now, questions, streams)
-    rows: list[StatusRow] = [
+    return [
         judged(agreement, period, streams[agreement.stream], found.get((agreement, period), _NOTHING_DUE), now)
         for agreement, period in questions
     ]
-    store_agreements.save_statuses(now.connection, rows, now.now_at)
-    return len(rows)
 
 
 def _questions(now: Pass, computed: Sequence[Computed], lots: LotPass) -> set[Question]:
@@ -99,13 +104,23 @@ def _moves_as_lots(plan: Plan, agreement: HubAgreement, streams: Mapping[str, Hu
     return agreement.quantity == "mass" and not metered and streams[agreement.stream].material in lots
 
 
+def told_by(plan: Plan, agreement: HubAgreement) -> str | None:
+    """The quantity of its stream that tells what an agreement's delivered amount is; None: lots are counted."""
+    streams = {stream.id: stream for stream in plan.hub.streams}
+    return None if _moves_as_lots(plan, agreement, streams) else _flow_of(plan, agreement)
+
+
+def _flow_of(plan: Plan, agreement: HubAgreement) -> str:
+    told = {(figure.stream.id, figure.quantity) for figure in plan.figures}
+    choices = _ENERGY if agreement.quantity == "energy" else ("mass_flow",)
+    return next((q for q in choices if (agreement.stream, q) in told), choices[0])
+
+
 def _flow_delivered(now: Pass, questions: Sequence[Question]) -> list[Delivery]:
-    told = {(figure.stream.id, figure.quantity) for figure in now.plan.figures}
-    asked = []
-    for agreement, period in questions:
-        choices = _ENERGY if agreement.quantity == "energy" else ("mass_flow",)
-        quantity = next((q for q in choices if (agreement.stream, q) in told), choices[0])
-        asked.append(Asked(agreement.stream, quantity, period.from_at, period.to_at))
+    asked = [
+        Asked(agreement.stream, _flow_of(now.plan, agreement), period.from_at, period.to_at)
+        for agreement, period in questions
+    ]
     found = []
     for sums in store_agreements.delivered(now.connection, asked) if asked else []:
         amount = None

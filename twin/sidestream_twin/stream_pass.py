@@ -61,6 +61,17 @@ def update_streams(now: Pass, changed: Sequence[Changed]) -> StreamPass:
     return StreamPass(tuple(computed), count, _see(now, sights, raw), tuple(problems))
 
 
+def readings_for(now: Pass, figure: Figure, span: Span) -> Mapping[int, Raw]:
+    """The readings that a figure's steps in the span rest on, and no fewer than a pass would load for them."""
+    if figure.sensors[0].role in REGISTERS:
+        (reach,) = _until_neighbours(now, figure.sensors, [span])
+        wanted = [_want(sensor, reach, now.step_s, _MINUTE_S) for sensor in figure.sensors]
+    else:
+        wanted = [_want(sensor, span, now.step_s, 2 * gap_of(figure)) for sensor in figure.sensors]
+    raw = store_readings.load_readings(now.connection, wanted)
+    return store_readings.with_own_sd(now.connection, raw, [s.sensor_id for s in figure.sensors if s.manual])
+
+
 def _figure_tasks(now: Pass, figure: Figure, touched: Touched) -> list[_Task]:
     if figure.sensors[0].role not in REGISTERS:
         return _near_tasks(now, figure.sensors, gap_of(figure), touched)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from sidestream_app.commands.options import AsJson, Dsn
-from sidestream_app.times import shown, understood
+from sidestream_contracts.times import shown, understood
 
 if TYPE_CHECKING:
     from sidestream_store.corrections.model import Correction, Draft, Impact

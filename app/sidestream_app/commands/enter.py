@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sidestream_app.commands.options import AsJson, Dsn
-from sidestream_app.times import shown
 from sidestream_contracts.errors import ConfigurationError
+from sidestream_contracts.times import shown
 
 if TYPE_CHECKING:
     from sidestream_app.manual import Said

@@ -119,6 +119,34 @@ CREATE VIEW sidestream_v.stock_checkpoint AS SELECT node, at, state FROM sidestr
 
 CREATE OR REPLACE VIEW sidestream_v.lot_stay AS SELECT code, from_at, to_at, place, scans, left_at FROM sidestream.lot_stay;
 
+-- As in migration 0007, and what the source said of its own value.
+CREATE OR REPLACE VIEW sidestream_v.reading AS
+SELECT r.time, s.id AS sensor, r.sensor_id,
+       CASE WHEN s.cuts IS NULL THEN r.value
+            ELSE sidestream.overlaid(r.value, r.time, s.cuts, s.cut_corrections, s.cut_factors, s.cut_offsets) END AS value,
+       s.unit,
+       CASE WHEN s.cuts IS NULL THEN r.quality
+            ELSE sidestream.overlaid_quality(r.quality, r.time, s.cuts, s.cut_corrections, s.cut_factors) END AS quality,
+       false AS recorded, r.frame_id, r.value AS raw_value,
+       CASE WHEN s.cuts IS NOT NULL THEN s.cut_corrections[width_bucket(r.time, s.cuts)] END AS correction_id,
+       CASE WHEN s.manual THEN (SELECT e.author FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END AS entered_by,
+       CASE WHEN s.manual THEN (SELECT e.note FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END AS note,
+       r.quality AS raw_quality
+FROM sidestream.reading r JOIN sidestream.sensor s USING (sensor_id)
+UNION ALL
+SELECT r.time, s.id, r.sensor_id,
+       CASE WHEN s.cuts IS NULL THEN r.value
+            ELSE sidestream.overlaid(r.value, r.time, s.cuts, s.cut_corrections, s.cut_factors, s.cut_offsets) END,
+       s.unit,
+       CASE WHEN s.cuts IS NULL THEN r.quality
+            ELSE sidestream.overlaid_quality(r.quality, r.time, s.cuts, s.cut_corrections, s.cut_factors) END,
+       true, r.frame_id, r.value,
+       CASE WHEN s.cuts IS NOT NULL THEN s.cut_corrections[width_bucket(r.time, s.cuts)] END,
+       CASE WHEN s.manual THEN (SELECT e.author FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END,
+       CASE WHEN s.manual THEN (SELECT e.note FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END,
+       r.quality
+FROM sidestream.reading_recorded r JOIN sidestream.sensor s USING (sensor_id);
+
 -- As in migration 0006, and which frame of its lane it was; NULL where the ledger is folded.
 CREATE OR REPLACE VIEW sidestream_v.frame AS
 SELECT f.device_id, d.id AS device, d.party, f.epoch, f.lane::text AS lane, f.frame_id AS frame_from, f.frame_id AS frame_to,
@@ -138,6 +166,17 @@ CREATE OR REPLACE VIEW sidestream_v.twin_sum_1h AS
 SELECT subject, quantity, bucket, total, variance_random, sd_systematic, seen_s, valued_s, origin_rank <= 3 AS trusted, origin_rank
 FROM sidestream.twin_sum_1h;
 
+-- Every judgement that was ever published, in SI (J or kg); `superseded_at` NULL: in force.
+CREATE VIEW sidestream_v.agreement_judgement AS
+SELECT agreement, period_from, period_to, agreed, expected_so_far, delivered, sd_random, sd_systematic, origin, completeness,
+       status, reason, reason_numbers, computed_at, revision, known_at, NULL::timestamptz AS superseded_at
+FROM sidestream.agreement_status
+UNION ALL
+SELECT agreement, period_from, period_to, agreed, expected_so_far, delivered, sd_random, sd_systematic, origin, completeness,
+       status, reason, reason_numbers, computed_at, revision, known_at, superseded_at
+FROM sidestream.agreement_status_history;
+
 GRANT SELECT ON sidestream_v.note, sidestream_v.shelved, sidestream_v.finding, sidestream_v.finding_action,
-    sidestream_v.hub_version, sidestream_v.dirty, sidestream_v.stock_observation, sidestream_v.stock_checkpoint
+    sidestream_v.hub_version, sidestream_v.dirty, sidestream_v.agreement_judgement,
+    sidestream_v.stock_observation, sidestream_v.stock_checkpoint
     TO sidestream_viewer;

@@ -80,7 +80,7 @@ def delivered(connection: Connection, asked: Sequence[Asked]) -> list[Delivered]
         " (%s::text[])[max(s.origin_rank)]"
         " FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY"
         "   AS q (subject, quantity, from_at, to_at, n)"
-        " LEFT JOIN sidestream.twin_sum s ON s.subject = q.subject AND s.quantity = q.quantity"
+        " LEFT JOIN sidestream_v.twin_sum s ON s.subject = q.subject AND s.quantity = q.quantity"
         "   AND s.bucket >= q.from_at AND s.bucket < q.to_at GROUP BY q.n ORDER BY q.n",
         [
             list(TRUST),
@@ -97,12 +97,12 @@ def delivered_lots(connection: Connection, asked: Sequence[AskedLots]) -> list[D
     """The lots in the order asked; each counts once, when it was first read at the node."""
     rows = connection.execute(
         "SELECT count(t.id), COALESCE(sum(t.mass_kg), 0), COALESCE(sqrt(sum(t.sd_kg ^ 2)), 0),"
-        " (SELECT min(from_at) FROM sidestream.lot_stay w WHERE w.place = q.node)"
+        " (SELECT min(from_at) FROM sidestream_v.lot_stay w WHERE w.place = q.node)"
         " FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY"
         "   AS q (node, material, from_at, to_at, n)"
-        " LEFT JOIN LATERAL (SELECT code FROM sidestream.lot_stay f WHERE f.place = q.node GROUP BY code"
+        " LEFT JOIN LATERAL (SELECT code FROM sidestream_v.lot_stay f WHERE f.place = q.node GROUP BY code"
         "   HAVING min(f.from_at) >= q.from_at AND min(f.from_at) < q.to_at) first ON true"
-        " LEFT JOIN sidestream.lot l ON l.code = first.code"
+        " LEFT JOIN sidestream_v.lot l ON l.code = first.code"
         " LEFT JOIN sidestream_v.lot_type t ON t.id = l.lot_type AND t.material = q.material"
         " GROUP BY q.n, q.node ORDER BY q.n",
         [

@@ -149,7 +149,7 @@ def load_flows(connection: Connection, streams: Sequence[str], window: Window) -
     """Mass flows of these streams, in time order."""
     rows = connection.execute(
         "SELECT floor(extract(epoch FROM time) / %(step)s)::bigint, subject, value, sd_random, sd_systematic, completeness"
-        " FROM sidestream.twin_value"
+        " FROM sidestream_v.twin_value"
         " WHERE subject_kind = 'stream' AND subject = ANY (%(streams)s) AND quantity = 'mass_flow'"
         " AND time >= %(from)s AND time < %(to)s ORDER BY time, subject LIMIT %(limit)s",
         {"streams": list(streams), **window.bounds()},
@@ -161,7 +161,7 @@ def load_observations(connection: Connection, node: str, window: Window) -> list
     """Observations of a node, in time order."""
     rows = connection.execute(
         "SELECT floor(extract(epoch FROM time) / %(step)s)::bigint, sensor, mass_kg, sd_random, sd_systematic"
-        " FROM sidestream.stock_observation"
+        " FROM sidestream_v.stock_observation"
         " WHERE node = %(node)s AND time >= %(from)s AND time < %(to)s ORDER BY time, sensor LIMIT %(limit)s",
         {"node": node, **window.bounds()},
     ).fetchall()

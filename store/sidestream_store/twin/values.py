@@ -147,12 +147,13 @@ def _rows(computed: Iterable[Computed], step_s: int) -> Iterator[tuple[Any, ...]
         subject, inputs = part.subject, json.dumps(part.inputs, sort_keys=True)
         for v in part.values:
             yield (
-                subject.kind, subject.id, subject.quantity, step_start(v.step, step_s), step_s, _kept(v.value),
-                _kept(v.sd_random), _kept(v.sd_systematic), v.origin, v.completeness, v.n, inputs, json.dumps(v.flags),
+                subject.kind, subject.id, subject.quantity, step_start(v.step, step_s), step_s, kept(v.value),
+                kept(v.sd_random), kept(v.sd_systematic), v.origin, v.completeness, v.n, inputs, json.dumps(v.flags),
             )  # fmt: skip
 
 
-def _kept(figure: float | None) -> float | None:
+def kept(figure: float | None) -> float | None:
+    """A figure as it is stored."""
     return figure if figure is None or not abs(figure) < _SMALLEST else 0.0
 
 

@@ -1,0 +1,1 @@
+"""What explaining a number reads: stored figures with their revisions, readings with their frames. Views only."""
