@@ -13,6 +13,8 @@ from sidestream_store.corrections.model import Draft
 from sidestream_store.corrections.write import make, withdraw
 from sidestream_store.hub_apply import apply_hub
 from sidestream_store.roles import ensure_viewer
+from sidestream_store.twin.hub import load_twin_hub
+from sidestream_store.twin.hub_at import twin_hub_at
 from sidestream_twin.explain.kinds import explain
 from sidestream_twin.explain.scope import Limits
 from sidestream_twin.explain.tree import Explained
@@ -153,6 +155,10 @@ def test_a_figure_is_derived_with_the_hub_that_it_was_computed_with(filled: Lab)
     assert old.quantity is not None
     assert new.quantity is not None
     assert old.quantity.sd_systematic < new.quantity.sd_systematic
+
+
+def test_the_hub_of_a_version_is_the_hub_as_the_twin_loads_it(lab: Lab):
+    assert twin_hub_at(lab.connection, 1) == load_twin_hub(lab.connection)
 
 
 def test_readings_that_retention_dropped_are_said_to_be_gone(filled: Lab):

@@ -9,8 +9,8 @@ from sidestream_contracts.errors import DomainError
 from sidestream_store.connect import Connection
 from sidestream_store.explain.figures import Wanted
 from sidestream_store.explain.readings import Sensor, sensors
-from sidestream_store.twin.hub import TwinHub, load_twin_hub
-from sidestream_store.twin.hub_at import HubVersion, hub_version, twin_hub_at
+from sidestream_store.twin.hub import TwinHub
+from sidestream_store.twin.hub_at import HubVersion, current_version, hub_version, twin_hub_at
 from sidestream_twin.context import Pass
 from sidestream_twin.explain.address import Address
 from sidestream_twin.explain.tree import Explained
@@ -42,7 +42,8 @@ class Scope:
     @classmethod
     def open(cls, connection: Connection, limits: Limits, now_at: datetime, known_at: datetime | None) -> Scope:
         """The hub as it is applied; ConfigurationError when none is. To be called inside of one snapshot."""
-        return cls(connection, load_twin_hub(connection), sensors(connection), limits, now_at, known_at)
+        hub = twin_hub_at(connection, current_version(connection))
+        return cls(connection, hub, sensors(connection), limits, now_at, known_at)
 
     @property
     def step_s(self) -> int:
