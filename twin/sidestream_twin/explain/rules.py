@@ -58,8 +58,9 @@ ROLLUP = {
 }
 STOCK = Rule(
     "stock",
-    "Mass carried on from the step before by what flowed in and out, then corrected by what was seen, weighed by how sure each is.",
-    "Kalman filter; G. J. Bierman, Factorization Methods, 1977, ch. VIII for what stays uncertain of each source",
+    "Mass carried on from the step before by what flowed in and out, then corrected by what was seen, weighed by how sure each is; "
+    "each instrument's bias is learned beside it.",
+    "Kalman filter with the instruments' biases as states; ADR 0016",
 )
 LOTS_MASS = Rule(
     "lots_mass",

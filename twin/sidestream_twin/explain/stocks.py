@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from sidestream_store.twin.readings import Wanted, load_readings
 from sidestream_store.twin.stocks import Checkpoint, Flowed, Seen, Window
 from sidestream_store.twin.values import Subject
 from sidestream_twin.core.errors import ModelError
+from sidestream_twin.core.stock import StockState
 from sidestream_twin.explain import rules
 from sidestream_twin.explain.address import Address
 from sidestream_twin.explain.figures import at_step, compared, find, told
@@ -24,7 +26,7 @@ from sidestream_twin.explain.streams import explain_flow
 from sidestream_twin.explain.tree import Check, Explained, Quantity
 from sidestream_twin.plan import StockPlan
 from sidestream_twin.sensing import max_gap_s
-from sidestream_twin.stock_run import Heard, run
+from sidestream_twin.stock_run import Heard, run, state_of
 
 _MOST_ROWS = 200_000
 
@@ -77,17 +79,23 @@ def _check(scope: Scope, stock: StockPlan, stored: Stored, begun: Checkpoint | N
 
 
 def _memory(scope: Scope, begun: Checkpoint, stored: Stored) -> Explained:
-    at = step_start(begun.step, scope.step_s)
-    kept = begun.state
-    mass = kept.get("mass_kg")
-    return Explained(
+    at, state = step_start(begun.step, scope.step_s), state_of(begun, scope.step_s)
+    mass = state.quantity
+    told = Explained(
         "what the filter remembered before",
-        quantity=Quantity(mass, "kg", kept.get("variance_kg2", 0.0) ** 0.5) if mass is not None else None,
+        quantity=Quantity(mass.value, "kg", mass.sd_random, mass.sd_systematic) if mass is not None else None,
         said=None if mass is not None else "the mass was not known yet",
         from_at=at,
         to_at=stored.time if stored.time > at else None,
         remarks=("the steps from there to this one were run again as well",) if stored.time > at else (),
     )
+    return replace(told, inputs=tuple(_biases(state))) if scope.goes_on else told
+
+
+def _biases(state: StockState) -> Iterator[Explained]:
+    for n, (source, bias) in enumerate(zip(state.sources, state.biases, strict=True), start=1):
+        sure = Quantity(bias, "1", 0.0, state.covariance[n][n] ** 0.5)
+        yield Explained(f"bias of {source}, in its own standard deviations", quantity=sure, origin="estimated")
 
 
 def _start(stock: StockPlan) -> Explained:
