@@ -15,11 +15,13 @@ from typing import Any
 from sidestream_store.connect import Connection
 from sidestream_store.twin import dirty, values
 from sidestream_store.twin.agreements import forget_other_agreements
+from sidestream_store.twin.forecasts import forget_other_forecasts
 from sidestream_store.twin.hub import load_twin_hub
 from sidestream_store.twin.passing import one_pass, session
 from sidestream_store.twin.stocks import keep_observations_of
 from sidestream_twin.agreement_pass import update_agreements
 from sidestream_twin.context import Pass
+from sidestream_twin.forecast_pass import update_forecasts
 from sidestream_twin.lot_pass import carry_forward, update_lots
 from sidestream_twin.plan import plan_of
 from sidestream_twin.sensing import period_s
@@ -123,6 +125,7 @@ def _adopt(now: Pass) -> None:
     connection, plan = now.connection, now.plan
     values.keep_only(connection, plan.subjects, now.now_at)
     keep_observations_of(connection, ((s.node.id, o.id) for s in plan.stocks for o in s.observers))
+    forget_other_forecasts(connection, [stock.node.id for stock in plan.stocks])
     forget_other_agreements(connection, [agreement.id for agreement in plan.hub.agreements], now.now_at)
 
 
@@ -145,10 +148,11 @@ def _compute(now: Pass, work: Work) -> UpdateReport:
     values.add_up(now.connection, streams.computed, now.step_s)
     values.refresh_latest(now.connection, {part.subject for part in computed})
     carry_forward(now)
+    forecasts = update_forecasts(now)
     return UpdateReport(
         steps=sum(len(part.values) for part in computed),
         lots=lots.lots,
         agreements=update_agreements(now, computed, lots),
         more=not stocks.finished,
-        problems=(*streams.problems, *stocks.problems),
+        problems=(*streams.problems, *stocks.problems, *forecasts),
     )

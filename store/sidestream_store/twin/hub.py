@@ -112,8 +112,21 @@ class HubLotType:
 
 
 @dataclass(frozen=True, slots=True)
+class HubSpec:
+    """Limits of a sensor's value, in its own unit, that hold for `share` of the time at least."""
+
+    sensor: str
+    low: float | None
+    high: float | None
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class HubAgreement:
-    """What was agreed per calendar period; `amount_si` in J or kg, `tolerance` as a share."""
+    """What was agreed per calendar period; `amount_si` in J or kg, `tolerance` as a share.
+
+    `load_si`: of one delivery, where they come in loads.
+    """
 
     id: str
     stream: str
@@ -123,6 +136,8 @@ class HubAgreement:
     tolerance: float
     valid_from: date
     valid_to: date | None
+    load_si: float | None = None
+    specs: tuple[HubSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +264,12 @@ def _lot_types(connection: Connection) -> tuple[HubLotType, ...]:
 
 def _agreements(connection: Connection) -> tuple[HubAgreement, ...]:
     rows = connection.execute(
-        "SELECT id, stream, quantity, amount * si_factor, period, tolerance_pct / 100, valid_from, valid_to"
-        " FROM sidestream_v.agreement ORDER BY id"
-    )
-    return tuple(HubAgreement(*row) for row in rows)
+        "SELECT id, stream, quantity, amount * si_factor, period, tolerance_pct / 100, valid_from, valid_to,"
+        " load_amount * si_factor FROM sidestream_v.agreement ORDER BY id"
+    ).fetchall()
+    specs: dict[str, list[HubSpec]] = {}
+    for agreement, *spec in connection.execute(
+        "SELECT agreement, sensor, low, high, share FROM sidestream_v.agreement_spec ORDER BY agreement, sensor"
+    ):
+        specs.setdefault(agreement, []).append(HubSpec(*spec))
+    return tuple(HubAgreement(*(*row, tuple(specs.get(row[0], ())))) for row in rows)
