@@ -53,6 +53,7 @@ def migrate(dsn: str, only: Collection[str] | None = None) -> Migrated:
             backend = get_backend(yoyo_uri(dsn))
             wanted = read_migrations(MIGRATIONS).filter(lambda m: only is None or m.id in only)
             todo = backend.to_apply(wanted)
+            backend.break_lock()  # we hold the gate, so whoever left this mark was killed
             with backend.lock():
                 backend.apply_migrations(todo)
             backend.connection.close()

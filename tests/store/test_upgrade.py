@@ -59,3 +59,13 @@ def test_an_old_database_goes_on_acknowledging_where_it_was(upgraded):
         for _, ack in acknowledgements(upgraded, [(1, EPOCH, "l", 4), (1, EPOCH, "s", 1), (1, EPOCH, "s", 2)])
     }
     assert told == {"live": (2, [(4, 4)]), "scan": (1, [])}
+
+
+def test_a_migration_that_was_killed_leaves_nothing_that_keeps_the_next_one_out(database, connect):
+    """The mark that it was running stays in the database; whoever comes next knows that nobody is."""
+    connection = connect()
+    connection.execute("INSERT INTO public.yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
+    connection.execute("DELETE FROM public._yoyo_migration WHERE migration_id = '0011.status'")
+    connection.execute("DROP VIEW sidestream_v.worker, sidestream_v.storage; DROP TABLE sidestream.worker")
+    assert migrate(database).applied == ("0011.status",)
+    assert connection.execute("SELECT count(*) FROM public.yoyo_lock").fetchone() == (0,)
