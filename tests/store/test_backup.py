@@ -26,6 +26,7 @@ from sidestream_store.catalogue import device_number, load_catalogue
 from sidestream_store.delivery import apply_frames
 from sidestream_store.hub_apply import apply_hub
 from sidestream_store.ledger import acknowledgements
+from sidestream_store.maintenance import compact
 from sidestream_store.migrate import known_migrations, migrate
 from sidestream_store.partitions import Partitions
 from sidestream_store.quarantine import Message
@@ -122,6 +123,38 @@ def test_all_tables_and_views_are_as_they_were_and_ingest_goes_on(filled, databa
         apply_hub(dsn, test_hub(), tmp_path)
         back.execute("SET ROLE sidestream_viewer")
         assert back.execute("SELECT count(*) FROM sidestream_v.reading").fetchone() > (0,)
+
+
+def test_a_backup_goes_into_a_native_timescaledb_and_back_and_nothing_differs(
+    filled, database, tmp_path, elsewhere, native_timescale
+):
+    """Plain → TimescaleDB → (compressed, over itself) TimescaleDB → plain; ingest, retention and compression go on there."""
+    before = content(filled)
+    save(database, tmp_path / "plain.zip")
+    restored = load(native_timescale, tmp_path / "plain.zip")
+    assert (restored.manifest.profile, restored.profile) == ("plain", "timescale")
+    with psycopg.connect(native_timescale, autocommit=True) as back:
+        assert content(back) == before
+        policies = back.execute(
+            "SELECT proc_name FROM timescaledb_information.jobs WHERE hypertable_schema = 'sidestream' ORDER BY 1"
+        ).fetchall()
+        assert policies == [("policy_compression",)]
+        compact(back, NOW + timedelta(days=400))
+        packed = "SELECT count(*) FROM timescaledb_information.chunks WHERE is_compressed"
+        assert back.execute(packed).fetchone() > (0,)
+        assert content(back) == before
+        new = apply_frames(back, [reading_frame(back, 20)])
+        assert new.new == 1
+        before = content(back)
+    save(native_timescale, tmp_path / "timescale.zip")
+    load(native_timescale, tmp_path / "timescale.zip", force=True)
+    plain = elsewhere()
+    load(plain, tmp_path / "timescale.zip")
+    for dsn in (native_timescale, plain):
+        with psycopg.connect(dsn, autocommit=True) as back:
+            assert content(back) == before
+            again = apply_frames(back, [reading_frame(back, 7), reading_frame(back, 20)])
+            assert (again.new, again.seen) == (0, 2)
 
 
 def test_what_is_written_meanwhile_is_in_the_backup_wholly_or_not_at_all(
