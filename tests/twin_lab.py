@@ -61,6 +61,8 @@ TABLES = {
     " FROM sidestream.twin_latest ORDER BY 1, 2, 3",
     "twin_sum": "SELECT * FROM sidestream.twin_sum ORDER BY 1, 2, 3",
     "twin_sum_1h": "SELECT * FROM sidestream.twin_sum_1h ORDER BY 1, 2, 3",
+    "twin_sum_6h": "SELECT * FROM sidestream.twin_sum_6h ORDER BY 1, 2, 3",
+    "twin_sum_1d": "SELECT * FROM sidestream.twin_sum_1d ORDER BY 1, 2, 3",
     "observation": "SELECT * FROM sidestream.stock_observation ORDER BY 1, 2, 3",
     "lot": "SELECT code, lot_type, place, since_at, last_seen_at, scans FROM sidestream.lot ORDER BY 1",
     "lot_stay": "SELECT code, from_at, to_at, left_at, place, scans FROM sidestream.lot_stay ORDER BY 1, 2",
@@ -132,7 +134,7 @@ class Lab:
 
     def clear(self) -> None:
         tables = (
-            "reading, reading_recorded, scan, latest, dirty, frame, frame_mark, twin_value, twin_latest, twin_sum, twin_sum_1h, lot,"
+            "reading, reading_recorded, scan, latest, dirty, frame, frame_mark, twin_value, twin_latest, twin_sum, twin_sum_1h, twin_sum_6h, twin_sum_1d, lot,"
             " lot_stay, agreement_status, stock_observation, stock_checkpoint, rollup_1m, rollup_1h, rollup_1d, correction,"
             " manual_entry, twin_value_history, agreement_status_history, rollup_1m_history, rollup_1h_history,"
             " rollup_1d_history"

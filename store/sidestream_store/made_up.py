@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from sidestream_store.backfill import Backfill
 from sidestream_store.connect import Connection
 from sidestream_store.partitions import ensure_range
+from sidestream_store.twin.values import SUM_TABLES, SUM_WIDTHS
 
 _POSTGRES_EPOCH_US = 946_684_800_000_000
 _ROW = np.dtype([
@@ -81,12 +83,14 @@ def fill_coarser(connection: Connection, from_at: datetime, to_at: datetime) -> 
 
 
 def fill_twin(connection: Connection, from_at: datetime, to_at: datetime) -> None:
-    """The twin's figures of every step of a minute in [from_at, to_at), their sums per quarter of an hour, their newest."""
+    """The twin's figures of every step of a minute in [from_at, to_at), their sums, their newest."""
     bounds = {"from": from_at, "to": to_at}
     for statement in (_HEAT, _REGISTER, _SINGLE):
         connection.execute(_TWIN_COLUMNS + statement, bounds)
     connection.execute(_SUMS, bounds)
-    connection.execute(_HOUR_SUMS)
+    connection.execute(_HOLED_PAIRS)
+    for (finer, _), (coarser, width) in pairwise(zip(SUM_TABLES, SUM_WIDTHS, strict=True)):
+        connection.execute(_COARSER_SUMS.format(finer=finer, coarser=coarser, width=width))
     connection.execute(_TWIN_LATEST)
 
 
@@ -148,19 +152,38 @@ WHERE s.role IN ('mass_flow', 'stock_mass') AND a.bucket >= %(from)s AND a.bucke
 ORDER BY 2, 4
 """
 _SUMS = """
-INSERT INTO sidestream.twin_sum
-SELECT subject, quantity, date_bin('15 min', time, timestamptz 'epoch'), sum(value * step_s), sum((sd_random * step_s) ^ 2),
-    sum(sd_systematic * step_s), sum(completeness * step_s), max(CASE origin WHEN 'measured' THEN 1 WHEN 'reconciled' THEN 2 ELSE 4 END),
-    sum(step_s)
-FROM sidestream.twin_value
-WHERE subject_kind = 'stream' AND value IS NOT NULL AND time >= %(from)s AND time < %(to)s
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+INSERT INTO sidestream.twin_sum (subject, quantity, bucket, total, variance_random, sd_systematic, seen_s, origin_rank,
+    valued_s, paired_total)
+SELECT subject, quantity, bucket, total, variance_random, sd_systematic, seen_s, origin_rank, valued_s,
+    CASE WHEN quantity <> 'mass_flow' AND count(*) OVER (PARTITION BY subject, bucket, valued_s) = 2 THEN total ELSE 0 END
+FROM (
+    SELECT subject, quantity, date_bin('15 min', time, timestamptz 'epoch') AS bucket, sum(value * step_s) AS total,
+        sum((sd_random * step_s) ^ 2) AS variance_random, sum(sd_systematic * step_s) AS sd_systematic,
+        sum(completeness * step_s) AS seen_s,
+        max(CASE origin WHEN 'measured' THEN 1 WHEN 'reconciled' THEN 2 ELSE 4 END) AS origin_rank, sum(step_s) AS valued_s
+    FROM sidestream.twin_value
+    WHERE subject_kind = 'stream' AND value IS NOT NULL AND time >= %(from)s AND time < %(to)s
+    GROUP BY 1, 2, 3
+) quarter ORDER BY 1, 2, 3
 """
-_HOUR_SUMS = """
-INSERT INTO sidestream.twin_sum_1h
-SELECT subject, quantity, date_bin('1 hour', bucket, timestamptz 'epoch'), sum(total), sum(variance_random), sum(sd_systematic),
-    sum(seen_s), max(origin_rank), sum(valued_s)
-FROM sidestream.twin_sum GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+_HOLED_PAIRS = """
+UPDATE sidestream.twin_sum s SET paired_total = p.total
+FROM (SELECT DISTINCT subject, bucket FROM sidestream.twin_sum WHERE valued_s < 900 AND quantity <> 'mass_flow') b
+CROSS JOIN LATERAL (
+    SELECT v.quantity, COALESCE(sum(v.value * v.step_s) FILTER (WHERE w.value IS NOT NULL), 0) AS total
+    FROM sidestream.twin_value v LEFT JOIN sidestream.twin_value w ON w.subject_kind = 'stream' AND w.subject = v.subject
+        AND w.quantity <> v.quantity AND w.quantity IN ('heat_flow', 'register_heat_flow') AND w.time = v.time
+    WHERE v.subject_kind = 'stream' AND v.subject = b.subject AND v.quantity IN ('heat_flow', 'register_heat_flow')
+        AND v.time >= b.bucket AND v.time < b.bucket + interval '15 minutes' AND v.value IS NOT NULL
+    GROUP BY v.quantity OFFSET 0
+) p WHERE s.subject = b.subject AND s.bucket = b.bucket AND s.quantity = p.quantity
+"""
+_COARSER_SUMS = """
+INSERT INTO sidestream.{coarser} (subject, quantity, bucket, total, variance_random, sd_systematic, seen_s, origin_rank,
+    valued_s, paired_total)
+SELECT subject, quantity, date_bin('{width}', bucket, timestamptz 'epoch'), sum(total), sum(variance_random), sum(sd_systematic),
+    sum(seen_s), max(origin_rank), sum(valued_s), sum(paired_total)
+FROM sidestream.{finer} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _TWIN_LATEST = """
 INSERT INTO sidestream.twin_latest

@@ -50,6 +50,12 @@ FROM sidestream.twin_value WHERE subject_kind = 'stream' GROUP BY 1, 2, 3;
 INSERT INTO sidestream.twin_sum_1h
 SELECT subject, quantity, date_bin('1 hour', bucket, timestamptz 'epoch'), sum(total), 1e6, 1e6, 3600, 2, sum(valued_s)
 FROM sidestream.twin_sum GROUP BY 1, 2, 3;
+INSERT INTO sidestream.twin_sum_6h
+SELECT subject, quantity, date_bin('6 hours', bucket, timestamptz 'epoch'), sum(total), 1e6, 1e6, 21600, 2, sum(valued_s)
+FROM sidestream.twin_sum_1h GROUP BY 1, 2, 3;
+INSERT INTO sidestream.twin_sum_1d
+SELECT subject, quantity, date_bin('1 day', bucket, timestamptz 'epoch'), sum(total), 1e6, 1e6, 86400, 2, sum(valued_s)
+FROM sidestream.twin_sum_6h GROUP BY 1, 2, 3;
 INSERT INTO sidestream.twin_latest
 SELECT DISTINCT ON (subject_kind, subject, quantity) subject_kind, subject, quantity, time, step_s, value, sd_random,
     sd_systematic, origin, completeness, inputs, flags, computed_at

@@ -61,7 +61,17 @@ def test_small_passes_give_what_one_large_pass_gives(lab: Lab, monkeypatch):
     report = update_until_clean(lab.dsn, now_at=NOW + timedelta(days=1), limits=Limits(rows=7, readings=200))
     assert report.passes > 5
     found = lab.dump()
-    for table in ("twin_value", "twin_sum", "twin_sum_1h", "observation", "lot", "lot_stay", "rollup_1m"):
+    for table in (
+        "twin_value",
+        "twin_sum",
+        "twin_sum_1h",
+        "twin_sum_6h",
+        "twin_sum_1d",
+        "observation",
+        "lot",
+        "lot_stay",
+        "rollup_1m",
+    ):
         assert found[table] == expected[table], table
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sidestream_store.connect import Connection
-from sidestream_store.twin import dirty, values
+from sidestream_store.twin import dirty, sums, values
 from sidestream_store.twin.agreements import forget_other_agreements
 from sidestream_store.twin.forecasts import forget_other_forecasts
 from sidestream_store.twin.hub import load_twin_hub
@@ -145,7 +145,7 @@ def _compute(now: Pass, work: Work) -> UpdateReport:
     stocks = update_stocks(now, streams)
     lots = update_lots(now, (*work.now, *work.running))
     computed = (*streams.computed, *stocks.computed, *lots.computed)
-    values.add_up(now.connection, streams.computed, now.step_s)
+    sums.add_up(now.connection, streams.computed, now.step_s)
     values.refresh_latest(now.connection, {part.subject for part in computed})
     carry_forward(now)
     forecasts = update_forecasts(now)

@@ -41,16 +41,17 @@ ORDER BY 2 DESC, 1
 """
 
 _READINGS: Final = """
-    SELECT s.device, date_bin(GREATEST($__interval_ms * interval '1 ms', interval '{width}'), r.bucket, timestamptz 'epoch') AS time,
-        sum(r.n + r.bad) AS readings, GREATEST($__interval_ms / 60000.0, {minutes}) AS minutes
-    FROM sending s
-    JOIN sidestream_v.rollup_{level} r ON r.sensor_id = s.sensor_id
-    WHERE (SELECT level FROM level) = '{level}' AND $__timeFilter(r.bucket)
-        AND r.bucket + interval '{width}' <= date_trunc('minute', now())
-    GROUP BY 1, 2
+    SELECT c.* FROM level l CROSS JOIN LATERAL (
+        SELECT s.device, date_bin(GREATEST($__interval_ms * interval '1 ms', interval '{width}'), r.bucket, timestamptz 'epoch') AS time,
+            sum((r.n + r.bad)::float8) AS readings, GREATEST($__interval_ms / 60000.0, {minutes})::float8 AS minutes
+        FROM sending s
+        JOIN sidestream_v.rollup_{level} r ON r.sensor_id = s.sensor_id
+        WHERE l.level = '{level}' AND $__timeFilter(r.bucket) AND r.bucket <= date_trunc('minute', now()) - interval '{width}'
+        GROUP BY 1, 2 OFFSET 0
+    ) c
 """
 _LEVEL: Final = """
-WITH level AS (
+WITH level AS MATERIALIZED (
     SELECT CASE WHEN minutes <= 100000 THEN '1m' WHEN minutes / 60 <= 100000 THEN '1h' ELSE '1d' END AS level
     FROM (
         SELECT count(*) * extract(epoch FROM $__timeTo()::timestamptz - $__timeFrom()::timestamptz) / 60 AS minutes

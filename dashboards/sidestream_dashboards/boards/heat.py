@@ -6,8 +6,9 @@ from typing import Final
 
 from sidestream_dashboards import look
 from sidestream_dashboards.boards.heat_energy import BY_DAY, BY_HOUR, CUMULATED, TABLE
+from sidestream_dashboards.flows import flows
 from sidestream_dashboards.model import Dashboard, Panel, Row, Variable
-from sidestream_dashboards.parts import banner, flows
+from sidestream_dashboards.parts import banner
 from sidestream_dashboards.source import HEAT
 
 STREAM_CHOICE_SQL: Final = """
@@ -20,7 +21,7 @@ ORDER BY s.name
 """
 
 ALL_SQL: Final = f"""
-WITH {flows("heat_flow")},
+WITH {flows("heat_flow", coarsest="day")},
 point AS (
     SELECT date_bin(w.width, f.time, timestamptz 'epoch') AS time, f.subject, sum(f.total) / sum(f.valued_s) / 1000 AS value
     FROM flow f
@@ -38,7 +39,7 @@ ORDER BY 1, 2
 """  # noqa: S608  pieces of our own
 
 POWER_SQL: Final = f"""
-WITH {flows("heat_flow", "register_heat_flow")},
+WITH {flows("heat_flow", "register_heat_flow", coarsest="day")},
 grid AS (
     SELECT generate_series(
         date_bin(width, $__timeFrom()::timestamptz, timestamptz 'epoch'), $__timeTo()::timestamptz, width

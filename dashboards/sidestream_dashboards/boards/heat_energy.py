@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from sidestream_dashboards import look
+from sidestream_dashboards.flows import flows, pieces
 from sidestream_dashboards.model import Panel
-from sidestream_dashboards.parts import flows
 
 _PER_PERIOD: Final = """
 WITH {flows},
@@ -54,11 +54,15 @@ paired AS (
 """.strip().format(flows=flows("heat_flow", "register_heat_flow").strip())
 
 TABLE_SQL: Final = f"""
-WITH {_PAIRED},
+WITH {pieces("heat_flow", "register_heat_flow")},
 total AS (
-    SELECT subject, sum(mwh) AS mwh, 2 * sqrt(sum(variance) + sum(systematic_mwh) ^ 2) AS two_sd_mwh,
-        sum(register_mwh) FILTER (WHERE same) AS register_mwh, sum(mwh) FILTER (WHERE same) AS same_steps_mwh
-    FROM paired
+    SELECT subject, sum(total) FILTER (WHERE quantity = 'heat_flow') / 3.6e9 AS mwh,
+        2 * sqrt(sum(variance) FILTER (WHERE quantity = 'heat_flow')
+            + sum(systematic) FILTER (WHERE quantity = 'heat_flow') ^ 2) / 3.6e9 AS two_sd_mwh,
+        sum(paired) FILTER (WHERE quantity = 'register_heat_flow') / 3.6e9 AS register_mwh,
+        CASE WHEN bool_or(quantity = 'register_heat_flow') THEN sum(paired) FILTER (WHERE quantity = 'heat_flow') / 3.6e9 END
+            AS same_steps_mwh
+    FROM piece
     GROUP BY subject
 )
 SELECT s.name AS stream, t.mwh, t.two_sd_mwh, t.register_mwh, t.same_steps_mwh,

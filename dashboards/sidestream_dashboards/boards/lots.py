@@ -53,11 +53,16 @@ LIMIT 200
 """
 
 SCAN_RATE_SQL: Final = """
-SELECT date_bin(GREATEST($__interval_ms * interval '1 ms', interval '1 minute'), time, timestamptz 'epoch') AS time,
-    sensor AS metric, count(*) AS value
-FROM sidestream_v.scan
-WHERE $__timeFilter(time)
-GROUP BY 1, 2
+WITH counted AS MATERIALIZED (
+    SELECT date_bin(GREATEST($__interval_ms * interval '1 ms', interval '1 minute'), time, timestamptz 'epoch') AS time,
+        sensor_id, count(*) AS value
+    FROM sidestream_v.scan
+    WHERE $__timeFilter(time)
+    GROUP BY 1, 2
+)
+SELECT c.time, s.id AS metric, c.value
+FROM counted c
+JOIN sidestream_v.sensor s ON s.sensor_id = c.sensor_id
 ORDER BY 1, 2
 """
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from sidestream_dashboards import look
 from sidestream_dashboards.boards import attention
+from sidestream_dashboards.flows import flows
 from sidestream_dashboards.model import Dashboard, Panel, Step
-from sidestream_dashboards.parts import LIVE, banner, flows
+from sidestream_dashboards.parts import LIVE, banner
 from sidestream_dashboards.source import HEAT, OVERVIEW
 
 EXCHANGES_SQL: Final = """
@@ -75,8 +76,10 @@ FROM point p
 JOIN named n ON n.id = p.subject
 ORDER BY 1, 2
 """
-HEAT_FLOW_SQL: Final = _FLOW_SQL.format(live=LIVE, flows=flows("heat_flow", chosen=False), divisor="1000")
-MASS_FLOW_SQL: Final = _FLOW_SQL.format(live=LIVE, flows=flows("mass_flow", chosen=False), divisor="1")
+HEAT_FLOW_SQL: Final = _FLOW_SQL.format(
+    live=LIVE, flows=flows("heat_flow", chosen=False, coarsest="day"), divisor="1000"
+)
+MASS_FLOW_SQL: Final = _FLOW_SQL.format(live=LIVE, flows=flows("mass_flow", chosen=False, coarsest="day"), divisor="1")
 
 _EXCHANGES: Final = Panel(
     kind="table",
@@ -160,7 +163,7 @@ def _flow(title: str, sql: str, unit: str, empty: str) -> Panel:
         kind="timeseries",
         title=title,
         description="Mean of the twin's steps over each point's interval, only for the time in which the exchange was "
-        "live; with many streams or long ranges from the twin's sums per quarter of an hour or hour. Measured, reconciled or estimated alike: the dashboards for heat and stocks tell them apart and draw the "
+        "live; with many streams or long ranges from the twin's sums per quarter of an hour up to a day. Measured, reconciled or estimated alike: the dashboards for heat and stocks tell them apart and draw the "
         "uncertainty band.",
         sql=sql,
         width=12,

@@ -52,8 +52,12 @@ ORDER BY g.bucket
 MASS_SQL: Final = _MASS_SQL.format(grid=GRID, trusted=TRUSTED)
 
 ORIGIN_SQL: Final = """
-SELECT time, origin FROM sidestream_v.twin_value
-WHERE subject_kind = 'node' AND quantity = 'stock_mass' AND subject IN ($stock) AND $__timeFilter(time)
+SELECT time, origin FROM (
+    SELECT time, origin, lag(origin) OVER (ORDER BY time) IS DISTINCT FROM origin AS changed
+    FROM sidestream_v.twin_value
+    WHERE subject_kind = 'node' AND quantity = 'stock_mass' AND subject IN ($stock) AND $__timeFilter(time)
+) step
+WHERE changed
 ORDER BY time
 """
 

@@ -18,6 +18,10 @@ from sidestream_store.twin.dirty import step_start
 
 TRUST = ("measured", "reconciled", "manual", "estimated", "forecast", "agreed")
 """Origins from the most to the least trusted."""
+SUM_TABLES = ("twin_sum", "twin_sum_1h", "twin_sum_6h", "twin_sum_1d")
+"""Where flows are added up, from the finest to the coarsest; see `sums`."""
+SUM_WIDTHS = ("15 minutes", "1 hour", "6 hours", "1 day")
+"""The width of a bucket in each of them, from midnight UTC."""
 _SMALLEST = 1e-100
 """A figure closer to zero is kept as 0: PostgreSQL fails on a square that underflows, and the whole query with it."""
 
@@ -157,73 +161,6 @@ def kept(figure: float | None) -> float | None:
     return figure if figure is None or not abs(figure) < _SMALLEST else 0.0
 
 
-def add_up(connection: Connection, computed: Sequence[Computed], step_s: int) -> None:
-    """Sums per quarter of an hour (or step) agree with the figures of the computed ranges. Flows only."""
-    flows = [part for part in computed if part.subject.kind == "stream" and part.stop > part.first]
-    if not flows:
-        return
-    bucket_s = max(900, step_s)
-    starts = [part.first * step_s // bucket_s * bucket_s for part in flows]
-    stops = [-(-part.stop * step_s // bucket_s) * bucket_s for part in flows]
-    ranges = {
-        "subject": [part.subject.id for part in flows],
-        "quantity": [part.subject.quantity for part in flows],
-        "from": [step_start(at, 1) for at in starts],
-        "to": [step_start(at, 1) for at in stops],
-        "bucket_s": bucket_s,
-        "trust": list(TRUST),
-    }
-    connection.execute(
-        "DELETE FROM sidestream.twin_sum s"
-        " USING unnest(%(subject)s::text[], %(quantity)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])"
-        "   AS c (subject, quantity, from_at, to_at)"
-        " WHERE s.subject = c.subject AND s.quantity = c.quantity AND s.bucket >= c.from_at AND s.bucket < c.to_at",
-        ranges,
-    )
-    connection.execute(
-        "INSERT INTO sidestream.twin_sum SELECT v.subject, v.quantity, v.bucket,"
-        " sum(v.value * v.step_s ORDER BY v.time), sum((v.sd_random * v.step_s) ^ 2 ORDER BY v.time),"
-        " sum(v.sd_systematic * v.step_s ORDER BY v.time), sum(v.completeness * v.step_s ORDER BY v.time),"
-        " max(array_position(%(trust)s::text[], v.origin)), sum(v.step_s)"
-        " FROM (SELECT DISTINCT v.subject, v.quantity, v.time, v.step_s, v.value, v.sd_random, v.sd_systematic,"
-        "     v.completeness, v.origin,"
-        "     date_bin(make_interval(secs => %(bucket_s)s), v.time, timestamptz 'epoch') AS bucket"
-        "   FROM unnest(%(subject)s::text[], %(quantity)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])"
-        "     AS c (subject, quantity, from_at, to_at)"
-        "   JOIN sidestream.twin_value v ON v.subject_kind = 'stream' AND v.subject = c.subject"
-        "     AND v.quantity = c.quantity AND v.time >= c.from_at AND v.time < c.to_at AND v.value IS NOT NULL) v"
-        " GROUP BY v.subject, v.quantity, v.bucket",
-        ranges,
-    )
-    connection.execute(_HOURS + _DELETE_HOURS, ranges)
-    connection.execute(_HOURS + _INSERT_HOURS, ranges)
-
-
-_HOURS = """
-WITH hours AS MATERIALIZED (
-    SELECT subject, quantity, unnest(range_agg(tstzrange(
-        date_bin('1 hour', from_at, timestamptz 'epoch'),
-        date_bin('1 hour', to_at - interval '1 us', timestamptz 'epoch') + interval '1 hour'))) AS hours
-    FROM unnest(%(subject)s::text[], %(quantity)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])
-        AS c (subject, quantity, from_at, to_at)
-    GROUP BY subject, quantity
-)
-"""
-_DELETE_HOURS = """
-DELETE FROM sidestream.twin_sum_1h s USING hours c
-WHERE s.subject = c.subject AND s.quantity = c.quantity AND s.bucket >= lower(c.hours) AND s.bucket < upper(c.hours)
-"""
-_INSERT_HOURS = """
-INSERT INTO sidestream.twin_sum_1h
-SELECT s.subject, s.quantity, date_bin('1 hour', s.bucket, timestamptz 'epoch') AS hour, sum(s.total ORDER BY s.bucket),
-    sum(s.variance_random ORDER BY s.bucket), sum(s.sd_systematic ORDER BY s.bucket), sum(s.seen_s ORDER BY s.bucket),
-    max(s.origin_rank), sum(s.valued_s)
-FROM hours c JOIN sidestream.twin_sum s ON s.subject = c.subject AND s.quantity = c.quantity
-    AND s.bucket >= lower(c.hours) AND s.bucket < upper(c.hours)
-GROUP BY s.subject, s.quantity, hour
-"""
-
-
 def refresh_latest(connection: Connection, subjects: Iterable[Subject]) -> None:
     """`twin_latest` of these subjects is their newest figure; a subject that has none any longer has no row."""
     listed = sorted(set(subjects), key=lambda s: (s.kind, s.id, s.quantity))
@@ -290,7 +227,7 @@ def keep_only(connection: Connection, subjects: Sequence[Subject], now_at: datet
         " NOT IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))",
         columns,
     )
-    for table in ("twin_sum", "twin_sum_1h"):
+    for table in SUM_TABLES:
         connection.execute(
             sql.SQL(
                 "DELETE FROM sidestream.{} WHERE ('stream', subject, quantity)"
