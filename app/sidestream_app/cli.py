@@ -90,6 +90,7 @@ app.command(twin)
 
 heat = App(name="heat", help="Heat problems given as files: what could be recovered, and between whom.")
 heat.command(f"{_HERE}.heat:targets", help="Least heating and cooling of streams that may exchange heat; the pinch.")
+heat.command(f"{_HERE}.heat:match", help="Whose waste heat could serve whose need, for how many hours a year.")
 heat.command(f"{_HERE}.heat:reconcile", help="Flows and temperatures of a heat network, brought together.")
 app.command(heat)
 

@@ -181,3 +181,66 @@ def test_a_network_that_makes_no_sense_is_refused_with_a_sentence(heat, problem,
     code, out, err = heat("reconcile", problem, "--json")
     assert (code, out) == (2, "")
     assert sentence in err
+
+
+MATCH = {
+    "dt_min_k": 10,
+    "streams": [
+        {"id": "cooling", "party": "smelter", "place": "f", "t_in_c": 32, "t_out_c": 22, "duty_kw": 9000, "hours_per_year": 8000},
+        {"id": "tanks", "party": "farm", "place": "q", "t_in_c": 8, "t_out_c": 18, "duty_kw": 2500},
+    ],
+    "places": [{"id": "f", "x_m": 0, "y_m": 0}, {"id": "q", "x_m": 900, "y_m": 0}],
+}  # fmt: skip
+
+
+def test_dumped_heat_is_matched_with_a_need_and_its_assumptions_are_said(heat):
+    code, out, _ = heat("match", MATCH, "--json")
+    found = json.loads(out)
+    assert code == 0
+    (candidate,) = found["candidates"]
+    assert candidate["delivered_kw"] == pytest.approx(2500)
+    assert candidate["length_m"] == pytest.approx(900 * 1.3)
+    assert candidate["whole_h_per_year"] == [8000, 8000]
+    assert candidate["energy_mwh_per_year"] == [20000, 20000]
+    assert candidate["loss_kw"] > 0
+    assert "would cover that demand for 8,000 h/yr" in candidate["sentence"]
+    assert any("all year" in line for line in found["assumptions"])
+
+
+def test_degrees_give_a_distance_and_a_route_beats_the_straight_line(heat):
+    places = [{"id": "f", "lat": 58.0, "lon": 7.0}, {"id": "q", "lat": 58.0, "lon": 7.1}]
+    degrees = json.loads(heat("match", {**MATCH, "places": places, "route_factor": 1}, "--json")[1])
+    assert degrees["candidates"][0]["length_m"] == pytest.approx(111_195 * 0.1 * 0.52992, rel=1e-3)
+    routes = [{"from": "q", "to": "f", "length_m": 1234}]
+    routed = json.loads(heat("match", {**MATCH, "routes": routes}, "--json")[1])
+    assert routed["candidates"][0]["length_m"] == 1234
+
+
+def test_without_a_place_nothing_is_taken_off_and_that_is_said(heat):
+    code, out, _ = heat("match", changed(MATCH, place=None))
+    assert code == 0
+    assert "unknown distance (no loss taken off)" in out
+    assert "nothing is taken off for the way" in out
+
+
+@pytest.mark.parametrize(
+    ("problem", "sentence"),
+    [
+        (changed(MATCH, place="g"), "neither places nor routes"),
+        (changed(MATCH, profile_kw=[1, 2]), "not both"),
+        (changed(MATCH, hours_per_year=9999), "at most 8784"),
+        ({**MATCH, "places": [{"id": "f", "x_m": 0}, {"id": "q"}]}, "half a position"),
+        ({**MATCH, "route_factor": 0.5}, "must be at least 1"),
+    ],
+    ids=lambda given: given[:30] if isinstance(given, str) else "",
+)
+def test_a_match_file_that_makes_no_sense_is_refused_with_a_sentence(heat, problem, sentence):
+    code, out, err = heat("match", problem, "--json")
+    assert (code, out) == (2, "")
+    assert sentence in err
+
+
+def test_every_command_tells_how_its_file_looks(capsys):
+    for command, word in (("targets", "dt_min_k"), ("match", "hours_per_year"), ("reconcile", "temperature_sd")):
+        cli.app(["heat", command, "--help"], result_action="return_value")
+        assert word in capsys.readouterr().out

@@ -59,3 +59,25 @@ def reconcile(file: Path, /, *, as_json: AsJson = False) -> int:
         report = Report.of(problem, scales, reconcile_energy(network_of(problem, scales)))
     print(json.dumps(report.as_dict(), ensure_ascii=False) if as_json else report.as_text())
     return 0
+
+
+def match(file: Path, /, *, as_json: AsJson = False) -> int:
+    """Whose waste heat could serve whose need: heat that would arrive, distance, loss, hours a year; best first.
+
+    Parameters
+    ----------
+    file
+        JSON as of `heat targets`; streams may also have party, place, hours_per_year or profile_kw (a list, one number
+        for each step of step_h hours). Beside them: "places": [{"id", "x_m", "y_m"} or {"id", "lat", "lon"}], "routes":
+        [{"from", "to", "length_m"}], "route_factor", "ground", "most".
+    """
+    from sidestream_app.heat.match_file import MatchFile, match_problems
+    from sidestream_app.heat.match_report import as_dict, as_text
+    from sidestream_app.problem_file import blamed_on, read_problem
+    from sidestream_twin.core.heat.matching import matches
+
+    problem = read_problem(file, MatchFile, match_problems)
+    with blamed_on(file):
+        found = matches(problem.offers(), problem.lengths_m(), problem.laid())
+    print(json.dumps(as_dict(found, problem), ensure_ascii=False) if as_json else as_text(found, problem))
+    return 0
