@@ -61,6 +61,26 @@ def copy_readings(connection: Connection, columns: Columns, sensors: int) -> Non
             copy.write(b"\xff\xff")
 
 
+def is_used(connection: Connection) -> bool:
+    """Whether the database has a Sidestream schema at all."""
+    row = connection.execute("SELECT to_regclass('sidestream.reading') IS NOT NULL").fetchone()
+    return bool(row and row[0])
+
+
+def filled_until(connection: Connection) -> datetime | None:
+    """The minute before which the newest readings end; None where `fill_rest` never came to its end."""
+    row = connection.execute(
+        "SELECT max(time) + interval '1 minute' FROM sidestream.latest WHERE EXISTS (SELECT FROM sidestream.lot)"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def count_readings(connection: Connection) -> int:
+    """How many readings there are, by their hourly roll-ups."""
+    row = connection.execute("SELECT COALESCE(sum(n + bad), 0)::bigint FROM sidestream.rollup_1h").fetchone()
+    return row[0] if row else 0
+
+
 def prepare(connection: Connection, from_at: datetime, to_at: datetime) -> Numbers:
     """Partitions are there, and the connection is set for large steps; the numbers of all sensors."""
     ensure_range(connection, from_at, to_at)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from sidestream_app.bench.query_fill import fill
+from sidestream_app.bench.query_fill import fill, find_filled
 from sidestream_app.bench.query_hub import GROUP, bench_hub
 from sidestream_app.bench.query_signals import Signals
+from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.hubcheck import check_hub
 from sidestream_dashboards.boards.heat import ALL_SQL
 from sidestream_dashboards.boards.heat_energy import TABLE_SQL
@@ -39,18 +40,18 @@ def test_signals_are_the_same_each_time_and_inside_their_ranges():
 
 @pytest.fixture(scope="module")
 def filled(postgres):
-    """A database with two days of one group of sensors, ending now; how many readings and bytes of each."""
+    """A database with two days of one group of sensors, ending now; and what `fill` says of it."""
     with psycopg.connect(postgres.dsn("postgres"), autocommit=True) as admin:
         admin.execute("CREATE DATABASE bench_filled")
     dsn = postgres.dsn("bench_filled")
-    return dsn, *fill(dsn, 1, 2, lambda _: None)
+    return dsn, fill(dsn, 1, 2, lambda _: None)
 
 
 @pytest.mark.server
 def test_what_is_filled_is_what_the_product_computes_and_every_panel_shows_it(filled):
-    dsn, rows, sizes = filled
-    assert rows == 2 * 1440 * GROUP
-    assert sizes["readings"] > 50
+    dsn, found = filled
+    assert found.rows == 2 * 1440 * GROUP
+    assert found.bytes_per_reading["readings"] > 50
     with psycopg.connect(dsn, autocommit=True) as connection:
         for level in ("1m", "1h", "1d"):
             differing = connection.execute(
@@ -102,3 +103,14 @@ def test_energy_of_a_time_is_the_same_whether_added_up_from_steps_or_from_days_a
     assert [row[0] for row in coarse] == [row[0] for row in steps]
     for found, right in zip(coarse, steps, strict=True):
         assert found[1:] == pytest.approx(right[1:], rel=1e-9)
+
+
+@pytest.mark.server
+def test_what_was_filled_is_found_again_and_another_scale_is_refused(filled, postgres):
+    dsn, found = filled
+    again = find_filled(dsn, 1, 2)
+    assert again is not None
+    assert (again.rows, again.until) == (found.rows, found.until)
+    with pytest.raises(ConfigurationError, match="another folder"):
+        find_filled(dsn, 1, 3)
+    assert find_filled(postgres.dsn("postgres"), 1, 2) is None

@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sidestream_app.bench.query_fill import Say, fill
+from sidestream_app.bench.query_fill import Say, fill, find_filled
 from sidestream_app.bench.query_hub import GROUP
 from sidestream_app.embedded.postgres import EmbeddedPostgres
 from sidestream_dashboards.generate import generate
@@ -46,57 +46,68 @@ FULL = Scale(20, 30, 20)
 QUICK = Scale(1, 30, 4)
 
 
-def bench_query(scale: Scale, timescale_dsn: str | None, say: Say) -> dict[str, Any]:
-    """The object that `--json` prints. Databases and servers made for it are gone afterwards."""
-    say(f"Filling {scale.words()}.")
+def bench_query(scale: Scale, timescale_dsn: str | None, say: Say, keep: Path | None = None) -> dict[str, Any]:
+    """The object that `--json` prints. Databases and servers made for it are gone afterwards, unless `keep` names a folder.
+
+    There the plain one stays; on the TimescaleDB a database of the folder's name. The next run with it fills nothing.
+    """
     found: dict[str, Any] = {"scale": scale.words(), "profiles": {}}
     with tempfile.TemporaryDirectory(prefix="sidestream-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder))
+        server = EmbeddedPostgres(keep or Path(folder))
         server.start()
         try:
-            found["profiles"]["plain"] = _profile("plain", server.dsn("postgres"), scale, say)
+            found["profiles"]["plain"] = _profile("plain", server.dsn("postgres"), scale, say, keep)
         finally:
             server.stop()
     dsn = timescale_dsn or os.environ.get(TIMESCALE_DSN)
     if dsn:
-        found["profiles"]["timescale"] = _profile("timescale", dsn, scale, say)
+        found["profiles"]["timescale"] = _profile("timescale", dsn, scale, say, keep)
     else:
         found["profiles"] |= {"timescale": None, "timescale_why": NO_TIMESCALE}
     return found
 
 
-def _profile(name: str, admin_dsn: str, scale: Scale, say: Say) -> dict[str, Any]:
-    with _database(admin_dsn) as dsn:
-        rows, sizes = fill(dsn, scale.groups, scale.days, lambda line: say(f"{name}: {line}"))
+def _profile(name: str, admin_dsn: str, scale: Scale, say: Say, keep: Path | None) -> dict[str, Any]:
+    def tell(line: str) -> None:
+        say(f"{name}: {line}")
+
+    with _database(admin_dsn, keep) as dsn:
+        filled = find_filled(dsn, scale.groups, scale.days)
+        if filled is None:
+            tell(f"filling {scale.words()}")
+            filled = fill(dsn, scale.groups, scale.days, tell)
+        else:
+            tell(f"filled already, until {filled.until:%Y-%m-%d %H:%M}Z")
         with open_panel_reader(dsn, timeout_s=60) as reader:
-            timed = _time_panels(reader, scale.runs, lambda line: say(f"{name}: {line}"))
+            timed = _time_panels(reader, filled.until, scale.runs, tell)
     worst = max(timed, key=lambda each: each["p95_ms"])
     return {
         "profile": reader.profile,
-        "rows": rows,
+        "rows": filled.rows,
         "panels": len({each["panel"] for each in timed}),
         "p95_ms_worst": worst["p95_ms"],
         "worst_panel": f"{worst['panel']}, {worst['range']}",
-        "bytes_per_reading": sizes,
+        "bytes_per_reading": filled.bytes_per_reading,
         "all": sorted(timed, key=lambda each: -each["p95_ms"]),
     }
 
 
 @contextmanager
-def _database(admin_dsn: str) -> Iterator[str]:
-    name = f"sidestream_bench_query_{os.getpid()}"
+def _database(admin_dsn: str, keep: Path | None) -> Iterator[str]:
+    name = f"sidestream_bench_query_{keep.resolve().name if keep else os.getpid()}"
     create_database(admin_dsn, name)
     try:
         yield on_database(admin_dsn, name)
     finally:
-        drop_database(admin_dsn, name)
+        if keep is None:
+            drop_database(admin_dsn, name)
 
 
-def _time_panels(reader: PanelReader, runs: int, say: Say) -> list[dict[str, Any]]:
+def _time_panels(reader: PanelReader, until: datetime, runs: int, say: Say) -> list[dict[str, Any]]:
     timed = []
     for board in load(generate()).dashboards:
         for name, length_s in RANGES_S.items():
-            over = window(length_s, datetime.now(UTC))
+            over = window(length_s, until)
             choices = variable_choices(reader, board, over)
             for panel in board.panels():
                 if panel.sql:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
-from sidestream_app.bench.query_hub import bench_hub
+from sidestream_app.bench.query_hub import GROUP, bench_hub
 from sidestream_app.bench.query_signals import DAY_MIN, Signals
+from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.hub import HubFile
 from sidestream_store import made_up
 from sidestream_store.connect import open_connection
@@ -25,8 +27,37 @@ Say = Callable[[str], None]
 _MINUTE_US = 60_000_000
 
 
-def fill(dsn: str, groups: int, days: int, say: Say) -> tuple[int, dict[str, float]]:
-    """The empty database holds `days` of `groups` × 25 sensors until now; how many readings, and bytes of each by part."""
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a filled database holds: readings, the minute before which they end, bytes of each by part."""
+
+    rows: int
+    until: datetime
+    bytes_per_reading: dict[str, float]
+
+
+def find_filled(dsn: str, groups: int, days: int) -> Filled | None:
+    """What `fill` left in a database that was kept, at today's schema; None where it is empty.
+
+    ConfigurationError where it holds something else, or was left half filled.
+    """
+    with open_connection(dsn, "bench", autocommit=True) as connection:
+        if not made_up.is_used(connection):
+            return None
+        until = made_up.filled_until(connection)
+        rows = days * DAY_MIN * groups * GROUP
+        if until is None or made_up.count_readings(connection) != rows:
+            raise ConfigurationError(
+                f"The database kept for the bench doesn't hold {rows:,} readings (another scale, or filling was interrupted); "
+                "name another folder, or delete the folder and the database."
+            )
+    migrate(dsn)
+    with open_connection(dsn, "bench", autocommit=True) as connection:
+        return Filled(rows, until, per_reading(sizes(connection), rows))
+
+
+def fill(dsn: str, groups: int, days: int, say: Say) -> Filled:
+    """The empty database holds `days` of `groups` × 25 sensors until now."""
     migrate(dsn)
     hub = bench_hub(groups)
     with tempfile.TemporaryDirectory() as base:
@@ -42,7 +73,7 @@ def fill(dsn: str, groups: int, days: int, say: Say) -> tuple[int, dict[str, flo
         rows = 0
         numbers = made_up.prepare(connection, from_at, to_at)
         for number, columns in enumerate(_days(hub, numbers, from_at, days)):
-            made_up.copy_readings(connection, columns, groups * 25)
+            made_up.copy_readings(connection, columns, groups * GROUP)
             rows += len(columns.time_us)
             day_at = from_at + timedelta(days=number)
             made_up.fill_minutes(connection, day_at, day_at + timedelta(days=1))
@@ -54,7 +85,7 @@ def fill(dsn: str, groups: int, days: int, say: Say) -> tuple[int, dict[str, flo
         made_up.fill_rest(connection, from_at, to_at)
         compact(connection, to_at + timedelta(days=2))
         tell("maintenance done")
-        return rows, per_reading(sizes(connection), rows)
+        return Filled(rows, to_at, per_reading(sizes(connection), rows))
 
 
 def _days(hub: HubFile, numbers: made_up.Numbers, from_at: datetime, days: int) -> made_up.Days:
