@@ -125,6 +125,7 @@ app.command(correct)
 bench = App(name="bench", help="Measure this machine: the same keys each time, progress on stderr.")
 bench.command(f"{_HERE}.bench:ingest", help="Frames into the database, against raw COPY.")
 bench.command(f"{_HERE}.bench:query", help="Every dashboard panel's SQL over a month of a large hub.")
+bench.command(f"{_HERE}.bench:twin", help="Reconciliation of up to 3 000 flows; --study: how good its statistics are.")
 app.command(bench)
 
 app.command(f"{_HERE}.enter:enter", help="Enter what a person counted, weighed or read; with its author.")

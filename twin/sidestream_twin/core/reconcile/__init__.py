@@ -16,6 +16,7 @@ tests = screen(estimate, level=0.05)
 | `screening` | global test, measurement tests, what they could see |
 | `suspects` | who is wrong: serial elimination, equivalent meters, leaks |
 | `diagnosis` | all of it for one interval |
+| `watch` | who is accused, once it has lasted |
 """
 
 from sidestream_twin.core.reconcile.bounds import Bounded, within_bounds
@@ -26,8 +27,10 @@ from sidestream_twin.core.reconcile.screening import GlobalTest, Screening, glob
 from sidestream_twin.core.reconcile.structure import Knowledge, Structure, analyse
 from sidestream_twin.core.reconcile.suspects import Leak, Suspect, equivalent_meters, leaks, suspects
 from sidestream_twin.core.reconcile.system import Constraint, LinearSystem, Variable, linear_system
+from sidestream_twin.core.reconcile.watch import Accusation, Question, Rules, accuse, checkable
 
 __all__ = [
+    "Accusation",
     "Bounded",
     "Constraint",
     "Diagnosis",
@@ -36,13 +39,17 @@ __all__ = [
     "Knowledge",
     "Leak",
     "LinearSystem",
+    "Question",
+    "Rules",
     "Screening",
     "Stream",
     "Structure",
     "Suspect",
     "Variable",
     "Yield",
+    "accuse",
     "analyse",
+    "checkable",
     "diagnose",
     "equivalent_meters",
     "global_test",

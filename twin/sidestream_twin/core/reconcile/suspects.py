@@ -25,11 +25,13 @@ _GONE = 1e-9
 class Suspect:
     """One of ``meters`` is off by ``bias`` ± ``bias_sd`` (measured − true, in the sense of the first; sd of the estimate).
 
-    ``test`` is the statistic at which it was taken out. ``biases`` has the estimate for each of the meters.
+    ``test`` is the statistic at which it was taken out, ``lead`` how far its square was above that of the next one
+    (twice the log of how much likelier it is). ``biases`` has the estimate for each of the meters.
     """
 
     meters: tuple[str, ...]
     test: float
+    lead: float
     biases: tuple[float, ...]
     bias_sds: tuple[float, ...]
 
@@ -70,7 +72,9 @@ def suspects(estimate: Estimate, screening: Screening) -> tuple[Suspect, ...]:
             break
         worst = int(np.argmax(tests))
         group, ratios = _alike(estimate, precision, worst, left, information)
-        found.append(_Found(group, ratios, float(tests[worst])))
+        others = np.delete(tests, group)
+        lead = tests[worst] ** 2 - max(float(others.max(initial=0.0)), 0.0) ** 2
+        found.append(_Found(group, ratios, float(tests[worst]), float(lead)))
         reach = precision @ estimate.signatures[:, [worst]].toarray()[:, 0]
         precision = precision - np.outer(reach, reach) / information[worst]
     return _with_sizes(estimate, found)
@@ -127,6 +131,7 @@ class _Found:
     group: list[int]
     ratios: list[float]
     test: float
+    lead: float
 
 
 def _alike(
@@ -152,6 +157,7 @@ def _with_sizes(estimate: Estimate, found: list[_Found]) -> tuple[Suspect, ...]:
         Suspect(
             meters=tuple(estimate.system.ids[member] for member in each.group),
             test=each.test,
+            lead=each.lead,
             biases=tuple(float(size / ratio) for ratio in each.ratios),
             bias_sds=tuple(float(sd / abs(ratio)) for ratio in each.ratios),
         )
