@@ -141,34 +141,47 @@ INSERT INTO sidestream.twin_value (subject_kind, subject, quantity, time, step_s
     completeness, n, inputs, flags, computed_at, known_at)
 """
 _HEAT = """
-SELECT 'stream', f.stream, 'heat_flow', a.bucket, 60, x.w, 0.006 * x.w, 0.012 * x.w,
+WITH meter AS MATERIALIZED (
+    SELECT f.stream, f.sensor_id AS flow, s.sensor_id AS supply, r.sensor_id AS returned,
+        jsonb_build_object('sensors', jsonb_build_array(f.id, s.id, r.id), 'hub_version', 1) AS inputs
+    FROM sidestream.sensor f
+    JOIN sidestream.sensor s ON s.stream = f.stream AND s.role = 'supply_temperature'
+    JOIN sidestream.sensor r ON r.stream = f.stream AND r.role = 'return_temperature'
+    WHERE f.role = 'volume_flow'
+)
+SELECT 'stream', m.stream, 'heat_flow', a.bucket, 60, x.w, 0.006 * x.w, 0.012 * x.w,
     CASE WHEN extract(hour FROM a.bucket) = 3 AND extract(minute FROM a.bucket) < 10 THEN 'estimated' ELSE 'reconciled' END,
-    1, 3, jsonb_build_object('sensors', jsonb_build_array(f.id, s.id, r.id), 'hub_version', 1), '[]', now(), now()
-FROM sidestream.sensor f
-JOIN sidestream.sensor s ON s.stream = f.stream AND s.role = 'supply_temperature'
-JOIN sidestream.sensor r ON r.stream = f.stream AND r.role = 'return_temperature'
-JOIN sidestream.rollup_1m a ON a.sensor_id = f.sensor_id
-JOIN sidestream.rollup_1m b ON b.sensor_id = s.sensor_id AND b.bucket = a.bucket
-JOIN sidestream.rollup_1m c ON c.sensor_id = r.sensor_id AND c.bucket = a.bucket
+    1, 3, m.inputs, '[]', now(), now()
+FROM meter m
+JOIN sidestream.rollup_1m a ON a.sensor_id = m.flow
+JOIN sidestream.rollup_1m b ON b.sensor_id = m.supply AND b.bucket = a.bucket
+JOIN sidestream.rollup_1m c ON c.sensor_id = m.returned AND c.bucket = a.bucket
 CROSS JOIN LATERAL (SELECT a.mean / 3600 * 4.11e6 * (b.mean - c.mean) AS w) x
-WHERE f.role = 'volume_flow' AND a.bucket >= %(from)s AND a.bucket < %(to)s
+WHERE a.bucket >= %(from)s AND a.bucket < %(to)s
 ORDER BY 2, 4
 """
 _REGISTER = """
-SELECT 'stream', s.stream, 'register_heat_flow', a.bucket, 60,
-    (a.last - lag(a.last) OVER (PARTITION BY s.sensor_id ORDER BY a.bucket)) * 3.6e6 / 60, 1e3, 2e4, 'measured', 1, 2,
-    jsonb_build_object('sensors', jsonb_build_array(s.id), 'hub_version', 1), '[]', now(), now()
-FROM sidestream.sensor s JOIN sidestream.rollup_1m a USING (sensor_id)
-WHERE s.role = 'energy_register' AND a.bucket >= %(from)s AND a.bucket < %(to)s
+WITH meter AS MATERIALIZED (
+    SELECT stream, sensor_id, jsonb_build_object('sensors', jsonb_build_array(id), 'hub_version', 1) AS inputs
+    FROM sidestream.sensor WHERE role = 'energy_register'
+)
+SELECT 'stream', m.stream, 'register_heat_flow', a.bucket, 60,
+    (a.last - lag(a.last) OVER (PARTITION BY m.sensor_id ORDER BY a.bucket)) * 3.6e6 / 60, 1e3, 2e4, 'measured', 1, 2, m.inputs,
+    '[]', now(), now()
+FROM meter m JOIN sidestream.rollup_1m a USING (sensor_id)
+WHERE a.bucket >= %(from)s AND a.bucket < %(to)s
 ORDER BY 2, 4
 """
 _SINGLE = """
-SELECT CASE s.role WHEN 'mass_flow' THEN 'stream' ELSE 'node' END, COALESCE(s.stream, s.node),
-    CASE s.role WHEN 'mass_flow' THEN 'mass_flow' ELSE 'stock_mass' END, a.bucket, 60, a.mean, 0.01 * a.mean, 0.01 * a.mean,
-    CASE WHEN extract(hour FROM a.bucket) = 3 THEN 'estimated' ELSE 'measured' END, 1, 2,
-    jsonb_build_object('sensors', jsonb_build_array(s.id), 'hub_version', 1), '[]', now(), now()
-FROM sidestream.sensor s JOIN sidestream.rollup_1m a USING (sensor_id)
-WHERE s.role IN ('mass_flow', 'stock_mass') AND a.bucket >= %(from)s AND a.bucket < %(to)s
+WITH meter AS MATERIALIZED (
+    SELECT *, jsonb_build_object('sensors', jsonb_build_array(id), 'hub_version', 1) AS inputs
+    FROM sidestream.sensor WHERE role IN ('mass_flow', 'stock_mass')
+)
+SELECT CASE m.role WHEN 'mass_flow' THEN 'stream' ELSE 'node' END, COALESCE(m.stream, m.node),
+    CASE m.role WHEN 'mass_flow' THEN 'mass_flow' ELSE 'stock_mass' END, a.bucket, 60, a.mean, 0.01 * a.mean, 0.01 * a.mean,
+    CASE WHEN extract(hour FROM a.bucket) = 3 THEN 'estimated' ELSE 'measured' END, 1, 2, m.inputs, '[]', now(), now()
+FROM meter m JOIN sidestream.rollup_1m a USING (sensor_id)
+WHERE a.bucket >= %(from)s AND a.bucket < %(to)s
 ORDER BY 2, 4
 """
 _SUMS = """

@@ -18,7 +18,7 @@ _READINGS = 30_000
 _SAID = b"nothing of lane"
 _MOST_GROWTH_MB = 20.0
 _HELD_S = 1.0
-_FULL_S = 12.0
+_FULL_S = 25.0
 
 
 def _inject(rig: Rig, draw: random.Random, room_s: float) -> Done:
