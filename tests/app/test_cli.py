@@ -14,7 +14,7 @@ from sidestream_simulators.hubs import example_hub
 
 COMMANDS = [
     "hub check", "hub apply", "db migrate", "edge check", "edge run", "ingest run", "twin update", "flows run", "web run", "correct void", "correct set", "correct adjust", "correct list", "correct show", "correct withdraw", "enter",
-    "dashboards write", "dashboards check", "schemas write", "where", "simulate", "replay", "demo", "chaos", "chaos fuzz", "status",
+    "dashboards write", "dashboards check", "schemas write", "where", "simulate", "replay", "demo", "heat targets", "heat match", "heat reconcile", "chaos", "chaos fuzz", "status",
 ]  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import heat_networks
 import pytest
@@ -244,3 +246,15 @@ def test_every_command_tells_how_its_file_looks(capsys):
     for command, word in (("targets", "dt_min_k"), ("match", "hours_per_year"), ("reconcile", "temperature_sd")):
         cli.app(["heat", command, "--help"], result_action="return_value")
         assert word in capsys.readouterr().out
+
+
+EXAMPLES = re.findall(
+    r"```json (\w+)\n(.*?)```", (Path(__file__).parents[2] / "docs/heat.md").read_text("utf-8"), re.DOTALL
+)
+
+
+@pytest.mark.parametrize(("command", "problem"), EXAMPLES, ids=[command for command, _ in EXAMPLES])
+def test_the_examples_of_the_documentation_run_as_they_stand(heat, command, problem):
+    code, out, err = heat(command, problem, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)
