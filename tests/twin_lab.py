@@ -63,6 +63,9 @@ TABLES = {
     "twin_sum_1h": "SELECT * FROM sidestream.twin_sum_1h ORDER BY 1, 2, 3",
     "twin_sum_6h": "SELECT * FROM sidestream.twin_sum_6h ORDER BY 1, 2, 3",
     "twin_sum_1d": "SELECT * FROM sidestream.twin_sum_1d ORDER BY 1, 2, 3",
+    "balance": "SELECT * FROM sidestream.balance ORDER BY 1, 2",
+    "balance_part": "SELECT * FROM sidestream.balance_part ORDER BY 1, 2, 3, 4, 5",
+    "balance_node": "SELECT * FROM sidestream.balance_node ORDER BY 1, 2, 3, 4",
     "observation": "SELECT * FROM sidestream.stock_observation ORDER BY 1, 2, 3",
     "lot": "SELECT code, lot_type, place, since_at, last_seen_at, scans FROM sidestream.lot ORDER BY 1",
     "lot_stay": "SELECT code, from_at, to_at, left_at, place, scans FROM sidestream.lot_stay ORDER BY 1, 2",
@@ -76,6 +79,7 @@ TABLES = {
 def whole_hub(**changes: Any):
     """The test hub with a silo between two belts, bags between two stores, and agreements on heat and bags."""
     return test_hub(**({
+        "hub": TEST_HUB["hub"] | {"balance_s": 60},
         "nodes": [*TEST_HUB["nodes"], *STORES],
         "streams": [*TEST_HUB["streams"], *SLAG_STREAMS, BAGS],
         "sensors": [s | EXACT if s["quantity"] != "scan" else s for s in TEST_HUB["sensors"]] + BELTS + GATES,
@@ -136,7 +140,7 @@ class Lab:
         tables = (
             "reading, reading_recorded, scan, latest, dirty, frame, frame_mark, twin_value, twin_latest, twin_sum, twin_sum_1h, twin_sum_6h, twin_sum_1d, lot,"
             " lot_stay, agreement_status, stock_observation, stock_checkpoint, rollup_1m, rollup_1h, rollup_1d, correction,"
-            " manual_entry, twin_value_history, agreement_status_history, rollup_1m_history, rollup_1h_history,"
+            " manual_entry, balance, balance_part, balance_node, balance_due, twin_value_history, agreement_status_history, rollup_1m_history, rollup_1h_history,"
             " rollup_1d_history"
         )
         self.connection.execute("TRUNCATE " + ", ".join(f"sidestream.{t.strip()}" for t in tables.split(",")))

@@ -1,7 +1,8 @@
 """What the hub gives out again: the twin's newest figures, and which parties may have each. Reads views only.
 
 Until disclosure rules say more, a figure goes to those whom it is about: the parties at either end of a live stream, or
-the owner of a node. What one side's own meter says goes to that side alone.
+the owner of a node. What one side's own meter says goes to that side alone. What a balance makes of a flow goes to nobody:
+others' meters went into it, and could be told from it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Outward:
 
 def readers(quantity: str, supplier: str | None, receiver: str | None) -> tuple[str, ...]:
     """The parties that may have a figure, sorted; a node's owner counts as its supplier."""
-    if quantity.endswith("_receiver"):
+    if quantity.endswith("_reconciled") or "_imbalance" in quantity:
+        allowed: set[str | None] = set()
+    elif quantity.endswith("_receiver"):
         allowed = {receiver}
     elif quantity.startswith("register_"):
         allowed = {supplier}

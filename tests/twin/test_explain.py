@@ -184,7 +184,7 @@ NO_NUMBERS = (
     ("sensor/flow/2h", "1m, 1h or 1d"),
     ("lot/BAG-11", "lot/BAG-1"),
     ("stream", "stream/fish-heat"),
-    ("stream/bags", "no meter"),
+    ("stream/bags", "no figure"),
 )
 
 

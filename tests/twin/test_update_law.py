@@ -24,6 +24,7 @@ def batches() -> list[Batch]:
     parts = [Batch(heat_readings(range(n, n + 30), flow=10 + n / 100)) for n in range(0, 300, 30) if n != 120]
     parts += [Batch(silo_readings(range(n, n + 60), 3.0, 2.0)) for n in range(0, 300, 60)]
     parts += [Batch((("silo_mass", 95.5 + n, 4.0 + n / 1000),)) for n in (0, 1, 90, 180)]
+    parts += [Batch((("silo_mass", 59.0 + n, 4.0 + n / 1000),)) for n in (0, 60, 120, 180)]
     parts += [Batch(scans=(("scan_store", 5.0 * n, f"BAG-{n}"),)) for n in range(4)]
     parts += [Batch(scans=(("scan_yard", 130.0 + n, f"BAG-{n}"), ("scan_yard", 140.0, "ODD"))) for n in range(3)]
     return [*parts, Batch(heat_readings((-86400.0 * 3, -86400.0 * 3 + 1)))]
@@ -39,6 +40,7 @@ def test_any_arrival_order_with_updates_anywhere_between_gives_the_same_tables(l
     assert expected["twin_value"]
     assert expected["lot"]
     assert expected["agreement"]
+    assert any(row[4:] and "redundant" in row for row in expected["balance_part"])
     lab.clear()
     arrivals = data.draw(st.permutations(batches()))
     while arrivals:
@@ -67,6 +69,8 @@ def test_small_passes_give_what_one_large_pass_gives(lab: Lab, monkeypatch):
         "twin_sum_1h",
         "twin_sum_6h",
         "twin_sum_1d",
+        "balance_part",
+        "balance_node",
         "observation",
         "lot",
         "lot_stay",

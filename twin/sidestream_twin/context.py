@@ -28,6 +28,11 @@ class Pass:
         return self.plan.hub.step_s
 
     @property
+    def balance_s(self) -> int:
+        """Length of the intervals over which balances are closed."""
+        return self.plan.hub.balance_s
+
+    @property
     def zone(self) -> ZoneInfo:
         """The hub's time zone."""
         return ZoneInfo(self.plan.hub.timezone)

@@ -1,43 +1,16 @@
-"""What can be computed of a hub: which meter tells which figure of which stream, what feeds which stock. Pure.
-
-Where supplier and receiver both meter a stream, the supplier's meter is the stream's figure and the receiver's stands
-beside it under a quantity of its own (`…_receiver`); bringing the two together is reconciliation, not averaging.
-"""
+"""What can be computed of a hub: figures of streams, what feeds which stock, which nodes hold lots, what must add up. Pure."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Literal
 
 from sidestream_store.twin.hub import HubNode, HubSensor, HubStream, TwinHub
 from sidestream_store.twin.values import Subject
+from sidestream_twin.balance_rules import Balance, balances_of
 from sidestream_twin.core.vessel import Vessel
-
-Kind = Literal["rate", "heat", "register", "register_heat"]
-_HEAT: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    ("heat", ("volume_flow", "supply_temperature", "return_temperature")),
-    ("register_heat", ("volume_register", "supply_register", "return_register")),
-)
-_WATER = frozenset({"water", "heat"})
-"""Phases whose heat IAPWS-IF97 tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A quantity of a stream and the sensors of one meter that tell it, in the order of the meter's roles."""
-
-    stream: HubStream
-    quantity: str
-    kind: Kind
-    sensors: tuple[HubSensor, ...]
-
-    @property
-    def subject(self) -> Subject:
-        """What the figure is about."""
-        return Subject("stream", self.stream.id, self.quantity)
+from sidestream_twin.figures import Figure, figures_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +55,7 @@ class Plan:
     figures: tuple[Figure, ...]
     stocks: tuple[StockPlan, ...]
     lot_nodes: tuple[LotNode, ...]
+    balances: tuple[Balance, ...]
     scanners: Mapping[int, HubSensor]
     vessels: Mapping[str, Vessel]
 
@@ -89,58 +63,23 @@ class Plan:
     def subjects(self) -> list[Subject]:
         """Every subject that may have figures."""
         lots = [subject for node in self.lot_nodes for subject in node.subjects]
-        return [*(f.subject for f in self.figures), *(s.subject for s in self.stocks), *lots]
+        balanced = [subject for balance in self.balances for subject in balance.subjects]
+        return [*(f.subject for f in self.figures), *(s.subject for s in self.stocks), *lots, *balanced]
 
 
 def plan_of(hub: TwinHub) -> Plan:
     """What can be computed of the hub; what has no meter, or whose node knows no mass, is simply not in it."""
-    by_stream: dict[str, list[HubSensor]] = defaultdict(list)
-    for sensor in hub.sensors:
-        by_stream[sensor.stream or ""].append(sensor)
-    figures = tuple(figure for stream in hub.streams for figure in _figures(stream, by_stream[stream.id]))
+    figures = figures_of(hub)
+    stocks = tuple(_stocks(hub, {f.stream.id: f.sensors[0] for f in figures if f.quantity == "mass_flow"}))
     return Plan(
         hub,
         figures,
-        tuple(_stocks(hub, {f.stream.id: f.sensors[0] for f in figures if f.quantity == "mass_flow"})),
+        stocks,
         tuple(_lot_nodes(hub)),
+        balances_of(hub, figures, {stock.node.id: stock.observers for stock in stocks}),
         {sensor.sensor_id: sensor for sensor in hub.sensors if sensor.role == "scan"},
         {v.node: Vessel(v.heights_m, v.volumes_m3, v.density_kg_m3, v.density_sd_kg_m3) for v in hub.vessels},
     )
-
-
-def _figures(stream: HubStream, sensors: Sequence[HubSensor]) -> Iterator[Figure]:
-    electric = stream.phase == "electricity"
-    if stream.phase in _WATER:
-        yield from _metered(stream, "heat_flow", _HEAT, sensors)
-    yield from _metered(stream, "mass_flow", (("rate", ("mass_flow",)),), sensors)
-    yield from _metered(stream, "power", (("rate", ("power",)),), sensors)
-    own = "register_power" if electric else "register_heat_flow"
-    yield from _metered(stream, own, (("register", ("energy_register",)),), sensors)
-
-
-def _metered(
-    stream: HubStream, quantity: str, ways: Sequence[tuple[Kind, tuple[str, ...]]], sensors: Sequence[HubSensor]
-) -> Iterator[Figure]:
-    parties = sorted({s.party for s in sensors}, key=lambda p: (p != stream.source_party, p != stream.target_party, p))
-    meters = [(party, *meter) for party in parties if (meter := _meter(ways, [s for s in sensors if s.party == party]))]
-    if not meters and (mixed := _meter(ways, sorted(sensors, key=lambda s: parties.index(s.party)))):
-        meters = [("", *mixed)]
-    for n, (party, kind, parts) in enumerate(meters):
-        if n == 0:
-            yield Figure(stream, quantity, kind, parts)
-        elif party == stream.target_party:
-            yield Figure(stream, f"{quantity}_receiver", kind, parts)
-
-
-def _meter(
-    ways: Iterable[tuple[Kind, tuple[str, ...]]], sensors: Sequence[HubSensor]
-) -> tuple[Kind, tuple[HubSensor, ...]] | None:
-    for kind, roles in ways:
-        found = [next((s for s in sensors if s.role == role), None) for role in roles]
-        parts = tuple(sensor for sensor in found if sensor is not None)
-        if len(parts) == len(roles):
-            return kind, parts
-    return None
 
 
 def _observes(sensor: HubSensor, shaped: AbstractSet[str]) -> bool:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from sidestream_store.twin.hub import HubSensor, TwinHub
+from sidestream_store.twin.hub import HubLoss, HubSensor, TwinHub
 from sidestream_store.twin.readings import FloatArray, Raw
 from sidestream_store.twin.values import Computed, StepValue
 from sidestream_twin.core.counters import CounterRules, totals_from_counter
@@ -20,8 +20,8 @@ from sidestream_twin.core.series import Series
 from sidestream_twin.core.totals import COMPLETE, CounterEvent, GapRules, Totals
 from sidestream_twin.core.uncertain import sd_from_limit
 from sidestream_twin.core.water import ZERO_CELSIUS_K
+from sidestream_twin.figures import Figure
 from sidestream_twin.lifecycle import live_at
-from sidestream_twin.plan import Figure
 from sidestream_twin.sensing import Sensed, accuracy_of, max_gap_s, max_register_gap_s, sensed
 from sidestream_twin.steps import Span
 
@@ -64,8 +64,32 @@ def _totals(figure: Figure, series: Sequence[Series], bounds: FloatArray) -> Tot
         flow, supply, returned = series
         heat = heat_series(flow, supply, returned, _circuit(figure), gap)
         return totals_from_rate(heat, bounds, GapRules(gap))
+    if figure.kind == "pipe_loss" and figure.loss is not None:
+        return _pipe_loss(figure.loss, [totals_from_rate(part, bounds, GapRules(gap)) for part in series])
     registers = [_register(*pair, bounds) for pair in zip(figure.sensors, series, strict=True)]
     return registers[0] if figure.kind == "register" else _register_heat(figure, registers)
+
+
+def _pipe_loss(loss: HubLoss, temperatures: Sequence[Totals]) -> Totals:
+    """Both pipes lose U·L for each kelvin above their surroundings; how well U is known makes up the deviation.
+
+    The water's cooling along the way is left out: it takes U·L/(2·m·cp) off, a hundredth in a pipe worth building.
+    """
+    conductance_w_k = (loss.u_w_m_k or 0.0) * (loss.length_m or 0.0)
+    supply, returned = temperatures
+    kelvin_s = supply.value + returned.value - 2.0 * loss.surroundings_k * np.diff(supply.bounds_s)
+    lost = conductance_w_k * kelvin_s
+    systematic = np.hypot(supply.sd_systematic, returned.sd_systematic)
+    return replace(
+        supply,
+        value=lost,
+        sd_random=conductance_w_k * np.hypot(supply.sd_random, returned.sd_random),
+        sd_systematic=np.hypot(conductance_w_k * systematic, loss.sd_share * np.abs(lost)),
+        seen=lost * np.minimum(supply.completeness, returned.completeness),
+        completeness=np.minimum(supply.completeness, returned.completeness),
+        samples=np.minimum(supply.samples, returned.samples),
+        estimated=np.ones_like(supply.estimated),
+    )
 
 
 def _unseen_sd(sensor: HubSensor) -> float | None:

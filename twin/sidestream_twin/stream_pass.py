@@ -15,8 +15,8 @@ from sidestream_store.twin.stocks import SeenRange, save_observations
 from sidestream_store.twin.values import Computed, save_values
 from sidestream_twin.context import Pass
 from sidestream_twin.core.errors import ModelError
+from sidestream_twin.figures import Figure
 from sidestream_twin.observations import observe
-from sidestream_twin.plan import Figure
 from sidestream_twin.sensing import REGISTERS, max_gap_s, max_register_gap_s
 from sidestream_twin.steps import Span, merged
 from sidestream_twin.stream_figures import compute_figure, gap_of
@@ -29,11 +29,12 @@ Touched = Mapping[int, Sequence[Span]]
 
 @dataclass(frozen=True, slots=True)
 class StreamPass:
-    """What was computed, the first step at which each stock sensor's sight changed, and what could not be computed."""
+    """What was computed, the first step at which each stock sensor's sight changed, the steps in which one did, problems."""
 
     computed: tuple[Computed, ...]
     figures: int
     seen_from: dict[str, int]
+    seen: tuple[Span, ...]
     problems: tuple[str, ...]
 
 
@@ -58,7 +59,8 @@ def update_streams(now: Pass, changed: Sequence[Changed]) -> StreamPass:
     raw = store_readings.with_own_sd(now.connection, raw, [s.sensor_id for s in now.plan.hub.sensors if s.manual])
     computed, problems = _compute(now, figures, raw)
     count = save_values(now.connection, computed, now.step_s, now.now_at)
-    return StreamPass(tuple(computed), count, _see(now, sights, raw), tuple(problems))
+    seen = tuple(task.span for _, task in sights)
+    return StreamPass(tuple(computed), count, _see(now, sights, raw), seen, tuple(problems))
 
 
 def readings_for(now: Pass, figure: Figure, span: Span) -> Mapping[int, Raw]:

@@ -20,6 +20,7 @@ from sidestream_store.twin.hub import load_twin_hub
 from sidestream_store.twin.passing import one_pass, session
 from sidestream_store.twin.stocks import keep_observations_of
 from sidestream_twin.agreement_pass import update_agreements
+from sidestream_twin.balance_pass import adopt_rules, update_balances
 from sidestream_twin.context import Pass
 from sidestream_twin.forecast_pass import update_forecasts
 from sidestream_twin.lot_pass import carry_forward, update_lots
@@ -124,6 +125,7 @@ def _adopt(now: Pass) -> None:
     """A new version of the hub: what it no longer has goes; what it still has is marked dirty by `hub apply`."""
     connection, plan = now.connection, now.plan
     values.keep_only(connection, plan.subjects, now.now_at)
+    adopt_rules(now)
     keep_observations_of(connection, ((s.node.id, o.id) for s in plan.stocks for o in s.observers))
     forget_other_forecasts(connection, [stock.node.id for stock in plan.stocks])
     forget_other_agreements(connection, [agreement.id for agreement in plan.hub.agreements], now.now_at)
@@ -144,15 +146,16 @@ def _compute(now: Pass, work: Work) -> UpdateReport:
     streams = update_streams(now, work.now)
     stocks = update_stocks(now, streams)
     lots = update_lots(now, (*work.now, *work.running))
+    balances = update_balances(now, streams, lots)
     computed = (*streams.computed, *stocks.computed, *lots.computed)
     sums.add_up(now.connection, streams.computed, now.step_s)
-    values.refresh_latest(now.connection, {part.subject for part in computed})
+    values.refresh_latest(now.connection, {part.subject for part in (*computed, *balances.computed)})
     carry_forward(now)
     forecasts = update_forecasts(now)
     return UpdateReport(
-        steps=sum(len(part.values) for part in computed),
+        steps=sum(len(part.values) for part in (*computed, *balances.computed)),
         lots=lots.lots,
         agreements=update_agreements(now, computed, lots),
-        more=not stocks.finished,
-        problems=(*streams.problems, *stocks.problems, *forecasts),
+        more=not (stocks.finished and balances.finished),
+        problems=(*streams.problems, *stocks.problems, *forecasts, *balances.problems),
     )

@@ -59,6 +59,7 @@ CREATE TABLE sidestream.balance_part (
     bias double precision,                    -- what it shows too much, where it is suspect or at fault
     bias_sd double precision,
     power double precision,                   -- 0 to 1: how surely an error of that size is found
+    alike jsonb NOT NULL,                     -- parts that no test can tell from this one: [[kind, subject, quantity]]
     inputs jsonb NOT NULL,
     PRIMARY KEY (balance, time, subject_kind, subject, quantity)
 );
@@ -77,6 +78,8 @@ CREATE TABLE sidestream.balance_node (
     not_known jsonb NOT NULL,                 -- what at it is not measured
     PRIMARY KEY (balance, time, subject_kind, node)
 );
+-- Which lots came to a place in an interval.
+CREATE INDEX lot_stay_place_from ON sidestream.lot_stay (place, from_at);
 
 CREATE VIEW sidestream_v.balance AS
 SELECT balance, time, step_s, redundancy, test, p_value, closes FROM sidestream.balance;
@@ -84,7 +87,7 @@ CREATE VIEW sidestream_v.balance_part AS
 SELECT p.balance, p.subject_kind, p.subject, COALESCE(s.name, n.name, p.subject) AS name, p.quantity, p.time, p.step_s, p.measured,
        sidestream.root_sum_square(p.sd_random, p.sd_systematic) AS sd_measured, p.sd_random, p.sd_systematic, p.origin,
        p.completeness, p.missing, p.reconciled, p.sd, p.knowledge, p.adjustability, p.detectability, p.least_bias, p.test,
-       p.at_fault, p.suspect, p.bias, p.bias_sd, p.power, p.inputs
+       p.at_fault, p.suspect, p.bias, p.bias_sd, p.power, p.alike, p.inputs
 FROM sidestream.balance_part p
 LEFT JOIN sidestream.stream s ON p.subject_kind = 'stream' AND s.id = p.subject
 LEFT JOIN sidestream.node n ON p.subject_kind = 'node' AND n.id = p.subject;

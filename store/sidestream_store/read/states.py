@@ -18,7 +18,8 @@ class TwinState:
     subject_kind: Annotated[str, Field(description="stream or node")]
     subject: str
     quantity: Annotated[
-        str, Field(description="heat_flow, mass_flow, power, stock_mass, …; register_… and …_receiver of them")
+        str,
+        Field(description="heat_flow, mass_flow, power, stock_mass, …; register_…, …_receiver, …_reconciled of them"),
     ]
     unit: Annotated[str | None, Field(description="UCUM code of `value` and the standard deviations")]
     time: Annotated[Instant, Field(description="start of the step; a stock's value is that at the step's end")]
@@ -131,9 +132,10 @@ async def twin_states(pool: Pool, kind: str | None = None, subject: str | None =
         TwinState,
         """
         SELECT subject_kind, subject, quantity,
-               CASE regexp_replace(quantity, '^register_|_receiver$', '', 'g')
+               CASE regexp_replace(quantity, '^register_|_receiver|_supplier|_reconciled|:.*$', '', 'g')
                    WHEN 'heat_flow' THEN 'W' WHEN 'power' THEN 'W' WHEN 'mass_flow' THEN 'kg/s' WHEN 'stock_mass' THEN 'kg'
-                   WHEN 'lots_mass' THEN 'kg' WHEN 'lots_count' THEN '1' END AS unit,
+                   WHEN 'lots_mass' THEN 'kg' WHEN 'lots_count' THEN '1' WHEN 'heat_loss' THEN 'W' WHEN 'heat_change' THEN 'W'
+                   WHEN 'stock_change' THEN 'kg/s' WHEN 'energy_imbalance' THEN 'W' WHEN 'mass_imbalance' THEN 'kg/s' END AS unit,
                time, step_s, value, sd, sd_random, sd_systematic, origin, completeness, stale, flags, inputs, computed_at
         FROM sidestream_v.twin_latest
         WHERE (%(kind)s::text IS NULL OR subject_kind = %(kind)s) AND (%(subject)s::text IS NULL OR subject = %(subject)s)

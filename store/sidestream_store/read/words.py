@@ -28,10 +28,21 @@ TWIN_UNITS = {
     "stock_mass": "kg",
     "lots_mass": "kg",
     "lots_count": "1",
+    "heat_loss": "W",
+    "heat_change": "W",
+    "stock_change": "kg/s",
+    "energy_imbalance": "W",
+    "mass_imbalance": "kg/s",
 }
-"""UCUM unit of each quantity of the twin; `register_…` is what a register says, `…_receiver` the receiver's meter."""
+"""UCUM unit of each quantity of the twin. `register_…` is what a register says, `…_receiver` what there is at the receiver's
+end and `…_supplier` at the supplier's, `…_reconciled` what a balance makes of it, `mass_imbalance:…` what a family misses.
+"""
+_ENDS = ("_reconciled", "_receiver", "_supplier")
 
 
 def twin_unit(quantity: str) -> str | None:
-    """UCUM unit of a quantity of the twin, also of its register's and its receiver's; None for one not known here."""
-    return TWIN_UNITS.get(quantity.removeprefix("register_").removesuffix("_receiver"))
+    """UCUM unit of a quantity of the twin, in whatever of its forms; None for one not known here."""
+    bare = quantity.removeprefix("register_").partition(":")[0]
+    for end in _ENDS:
+        bare = bare.removesuffix(end)
+    return TWIN_UNITS.get(bare)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sidestream_contracts.balances import Domain
 from sidestream_contracts.errors import ConfigurationError
@@ -52,6 +53,7 @@ class HubNode:
     hold_up_kg: float | None = None
     loss: HubLoss | None = None
     yields: tuple[HubYield, ...] = ()
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,21 +197,17 @@ def load_twin_hub(connection: Connection) -> TwinHub:
 
 def _nodes(connection: Connection) -> tuple[HubNode, ...]:
     rows = connection.execute(
-        "SELECT id, kind, material, min_kg, max_kg, start_kg, start_sd_kg, start_at, conserves, hold_up_kg, loss, yields"
-        " FROM sidestream.node ORDER BY id"
+        "SELECT n.id, n.kind, n.material, n.min_kg, n.max_kg, n.start_kg, n.start_sd_kg, n.start_at, n.conserves,"
+        " n.hold_up_kg, n.loss, n.yields, COALESCE(m.family, n.material, '')"
+        " FROM sidestream.node n LEFT JOIN sidestream.material m ON m.id = n.material ORDER BY n.id"
     )
-    return tuple(
-        HubNode(
-            *(
-                *row[:8],
-                None if row[8] is None else tuple(row[8]),
-                row[9],
-                _loss(row[10]),
-                tuple(HubYield(**y) for y in row[11]),
-            )
-        )
-        for row in rows
-    )
+    return tuple(HubNode(*(*row[:8], *_rules(row[8:12]), row[12])) for row in rows)
+
+
+def _rules(row: Sequence[Any]) -> tuple[object, ...]:
+    conserves, hold_up_kg, loss, yields = row
+    made = tuple(HubYield(**each) for each in yields)
+    return None if conserves is None else tuple(conserves), hold_up_kg, _loss(loss), made
 
 
 def _loss(said: Mapping[str, float] | None) -> HubLoss | None:

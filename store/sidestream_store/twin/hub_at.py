@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from sidestream_contracts.balances import interval_s
 from sidestream_contracts.errors import ConfigurationError, DomainError
-from sidestream_contracts.hub import Agreement, HubFile, Loss, Node, Sensor
+from sidestream_contracts.hub import Agreement, HubFile, Loss, Material, Node, Sensor
 from sidestream_contracts.hubcheck import fits
 from sidestream_contracts.units import to_si
 from sidestream_store.connect import Connection
@@ -106,7 +106,7 @@ def _twin_hub(file: HubFile, version: int, numbers: Mapping[str, _Numbered], *, 
         version=version,
         timezone=file.hub.timezone,
         step_s=file.hub.step_s,
-        nodes=_by_id(_node(n) for n in file.nodes),
+        nodes=_by_id(_node(n, materials) for n in file.nodes),
         streams=_by_id(streams),
         sensors=_by_id(_sensors(file, numbers)),
         lot_types=_by_id(HubLotType(x.id, x.prefix, x.material, x.mass_kg, x.sd_kg) for x in file.lots),
@@ -128,13 +128,14 @@ def _by_id(items: Iterable[Item]) -> tuple[Item, ...]:
     return tuple(sorted(items, key=lambda item: item.id))
 
 
-def _node(n: Node) -> HubNode:
-    start = n.start
+def _node(n: Node, materials: Mapping[str, Material]) -> HubNode:
+    start, material = n.start, materials.get(n.material or "")
+    family = (material.family if material else None) or n.material or ""
     conserves = None if n.conserves is None else tuple(n.conserves)
     yields = tuple(HubYield(y.input, y.output, y.ratio, y.sd) for y in n.yields)
     return HubNode(
         n.id, n.kind, n.material, n.min_kg, n.max_kg, start.mass_kg if start else None, start.sd_kg if start else None,
-        start.at if start else None, conserves, n.hold_up_kg, _loss(n.loss), yields,
+        start.at if start else None, conserves, n.hold_up_kg, _loss(n.loss), yields, family,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from sidestream_store.explain.figures import one_snapshot, subjects
 from sidestream_store.twin.values import Subject
 from sidestream_twin.explain.address import EXAMPLE, Address, parse_address
 from sidestream_twin.explain.agreements import explain_agreement
+from sidestream_twin.explain.balances import explain_balanced
 from sidestream_twin.explain.lots import explain_holding, explain_lot
 from sidestream_twin.explain.scope import Limits, Scope
 from sidestream_twin.explain.sensors import explain_sensor_number
@@ -158,7 +159,13 @@ def _lots_held(scope: Scope, address: Address, subject: Subject) -> Explained | 
 
 
 def _flow(scope: Scope, address: Address, subject: Subject) -> Explained | None:
-    return explain_flow(scope, address, subject) if subject.kind == "stream" else None
+    metered = any(figure.subject == subject for figure in scope.plan().figures)
+    return explain_flow(scope, address, subject) if metered or subject.kind == "stream" else None
+
+
+def _balanced(scope: Scope, address: Address, subject: Subject) -> Explained | None:
+    balance = next((b for b in scope.plan().balances if subject in b.subjects), None)
+    return explain_balanced(scope, address, subject, balance) if balance is not None else None
 
 
 def _agreement(scope: Scope, address: Address) -> Explained:
@@ -175,7 +182,7 @@ def _lot(scope: Scope, address: Address) -> Explained:
     return explain_lot(scope, "/".join(address.parts[1:]))
 
 
-FIGURES: tuple[ExplainFigure, ...] = (_sum, _stock, _lots_held, _flow)
+FIGURES: tuple[ExplainFigure, ...] = (_sum, _balanced, _stock, _lots_held, _flow)
 """Who can explain a figure of a stream or node: asked in this order, the first that answers counts."""
 
 KINDS: dict[str, Explain] = {

@@ -40,6 +40,12 @@ FIGURES = {
         "Energy from the rise of the volume register and the mean temperatures that the two volume-weighted registers tell, per second.",
         "EN 1434-1, IAPWS-IF97; registers E8 and E9 of the meter",
     ),
+    "pipe_loss": Rule(
+        "pipe_loss",
+        "Conductance per metre · length · (supply + return - twice the temperature around the pipes), at the meter's mean "
+        "temperatures of the step; not measured.",
+        "EN 13941, ISO 12241: heat loss of a pair of buried pipes",
+    ),
 }
 SUM = Rule(
     "sum",

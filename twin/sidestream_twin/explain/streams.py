@@ -21,7 +21,8 @@ from sidestream_twin.explain.figures import at_step, compared, find, told
 from sidestream_twin.explain.readings import dropped, explain_inputs
 from sidestream_twin.explain.scope import Scope, instant, step_of
 from sidestream_twin.explain.tree import Check, Explained
-from sidestream_twin.plan import Figure, Plan
+from sidestream_twin.figures import Figure
+from sidestream_twin.plan import Plan
 from sidestream_twin.steps import Span
 from sidestream_twin.stream_figures import compute_figure, gap_of
 from sidestream_twin.stream_pass import readings_for
