@@ -17,9 +17,12 @@ _MOST_MORE = 3
 """Threads or descriptors that an edge may have more than before: a connection being made has some of its own."""
 _LONGEST_LIFE_S = 0.12
 _SETTLE_S = 5.0
+_START_S = 25.0
+"""What an edge that was killed just before may need to stand again on a busy machine; before that it is small."""
 
 
 def _inject(rig: Rig, draw: random.Random, room_s: float) -> Done:
+    rig.until(lambda: all(_linked(rig, edge) for edge in plant.EDGES), _START_S)
     before = {edge: _size(rig, edge) for edge in plant.EDGES}
     flaps = 0
     end_s = time.monotonic() + max(1.5, room_s * 0.7)
@@ -32,6 +35,18 @@ def _inject(rig: Rig, draw: random.Random, room_s: float) -> Done:
     return Done(
         ", ".join(plant.EDGES), f"{flaps} connections reset soon after they stood; {told}", ok=flaps > 0 and not grown
     )
+
+
+def _linked(rig: Rig, edge: str) -> bool:
+    """Whether it has a connection to the broker, so that all of its threads run."""
+    pid = rig.supervisor.pids().get(edge)
+    try:
+        return pid is not None and any(
+            link.status == psutil.CONN_ESTABLISHED and link.raddr and link.raddr.port == rig.proxies[edge].port
+            for link in psutil.Process(pid).net_connections("tcp")
+        )
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _size(rig: Rig, edge: str) -> tuple[int, int, int] | None:
