@@ -8,9 +8,14 @@ from scipy.linalg import null_space
 from scipy.optimize import lsq_linear
 
 from sidestream_twin.core.reconcile import (
+    Constraint,
     Knowledge,
     Stream,
+    Variable,
     analyse,
+    global_test,
+    leaks,
+    linear_system,
     network,
     reconcile,
     screen,
@@ -220,3 +225,64 @@ def test_a_suspect_taken_out_is_as_if_it_had_no_meter(streams, data):
     tests = screen(wrong, 0.1)
     assert tests.bias[at] == pytest.approx(meter.value + 1e4 - without.value[at], rel=1e-7)
     assert tests.bias_sd[at] == pytest.approx(np.hypot(meter.sd, without.sd[at]), rel=1e-6)
+
+
+@FEW
+@given(plants(measured=0.9))
+def test_a_leaks_test_is_what_an_unmeasured_outlet_would_explain(streams):
+    """Narasimhan & Mah: the likelihood ratio is the fall of χ² when the hypothesis is granted; its size is that outlet's."""
+    estimate = reconcile(network(streams))
+    before = global_test(estimate)
+    for leak in leaks(estimate, 0.1):
+        granted = reconcile(network([*streams, Stream("leak", leak.node, None)]))
+        after = global_test(granted)
+        fall = before.statistic - (after.statistic if after else 0.0)
+        assert leak.test**2 == pytest.approx(fall, rel=1e-6, abs=1e-6 * (1 + before.statistic))
+        assert leak.size == pytest.approx(granted.value[-1], abs=1e-7 * (1 + np.nanmax(np.abs(granted.value))))
+        assert leak.sd == pytest.approx(granted.sd[-1], rel=1e-6)
+
+
+@st.composite
+def systems(draw):
+    """Any consistent constraints: other coefficients than ±1, totals, dependent rows, exact and unmeasured variables."""
+    count, rows = draw(st.integers(1, 7)), draw(st.integers(0, 4))
+    coefficient = st.sampled_from([0.0, 0.0, 1.0, -1.0, 0.25, -3.0, 40.0])
+    truth = np.array(draw(st.lists(st.floats(-50, 50), min_size=count, max_size=count)))
+    lines = [draw(st.lists(coefficient, min_size=count, max_size=count)) for _ in range(rows)]
+    lines = [line for line in lines if any(line)]
+    if len(lines) > 1 and draw(st.booleans()):
+        lines.append((np.array(lines[0]) + 2.0 * np.array(lines[1])).tolist())
+    variables = []
+    for at, true in enumerate(truth):
+        kind = draw(st.sampled_from(["meter", "meter", "meter", "none", "exact"]))
+        meter = Uncertain(true + draw(st.floats(-3, 3)), draw(SDS), 0.0)
+        variables.append(Variable(f"v{at}", {"meter": meter, "none": None, "exact": Uncertain(true, 0.0, 0.0)}[kind]))
+    constraints = [
+        Constraint(f"c{at}", tuple((f"v{n}", each) for n, each in enumerate(line)), float(np.dot(line, truth)))
+        for at, line in enumerate(lines)
+        if any(line)
+    ]
+    return linear_system(variables, constraints)
+
+
+@FEW
+@given(systems())
+def test_general_constraints_give_what_a_dense_least_squares_gives(system):
+    """Minimise over all solutions of the constraints and exact values, by singular values; nothing of ours is used."""
+    estimate = reconcile(system)
+    fixed, measured = system.is_fixed, system.is_measured
+    whole = np.vstack([system.matrix.toarray(), np.eye(len(system.ids))[fixed]])
+    wanted = np.append(system.totals, system.measured[fixed])
+    start, *_ = np.linalg.lstsq(whole, wanted, rcond=1e-12) if whole.size else (np.zeros(len(system.ids)),)
+    ways = null_space(whole, rcond=1e-12) if whole.size else np.eye(len(system.ids))
+    weight = 1.0 / np.sqrt(system.variance[measured])
+    step, *_ = np.linalg.lstsq(
+        weight[:, None] * ways[measured], weight * (system.measured - start)[measured], rcond=1e-12
+    )
+    hidden = null_space(ways[measured], rcond=1e-10) if measured.any() else np.eye(ways.shape[1])
+    known = np.abs(ways @ hidden).max(axis=1, initial=0) < 1e-9
+    assert told(estimate).tolist() == known.tolist()
+    assert estimate.value[known] == pytest.approx((start + ways @ step)[known], abs=1e-6, rel=1e-7)
+    missed = system.matrix @ np.nan_to_num(estimate.value) - system.totals
+    closed = (abs(system.matrix) @ (~known).astype(float)) == 0
+    assert np.abs(missed[closed]).max(initial=0) <= 1e-9 * (1 + np.abs(system.totals).max(initial=0) + 4000)

@@ -69,11 +69,12 @@ class _Search:
         system = self.estimate.system
         beyond = np.fmax(system.lower - self.value, self.value - system.upper)
         sizes = np.abs(self.value)
+        unit = self.estimate.sd + _TOUCHES * sizes
         bad = np.nan_to_num(beyond - _TOUCHES * (self.estimate.sd + sizes), nan=-inf)
         bad[self.active] = -inf
         if not bad.size or bad.max() <= 0.0:
             return None
-        return int(np.argmax(np.where(bad > 0.0, beyond / (self.estimate.sd + _TOUCHES * sizes + 1e-300), -inf)))
+        return int(np.argmax(np.where(bad > 0.0, beyond / np.where(unit > 0.0, unit, 1.0), -inf)))
 
     def take_up(self, new: int) -> None:
         """Move to the optimum on the bound of ``new`` as well, dropping bounds that then pull the wrong way."""
