@@ -62,8 +62,9 @@ def check_junctions(hub: HubFile) -> Iterator[Problem]:
 
 
 def _families(n: int, node: Node, graph: _Graph) -> Iterator[Problem]:
-    inward = {graph.family(s) for s in graph.into[node.id] if "mass" in graph.domains(s)}
-    outward = {graph.family(s) for s in graph.out_of[node.id] if "mass" in graph.domains(s)}
+    # Water that no meter is on yet may carry heat in a circuit, which takes no mass along.
+    inward = {graph.family(s) for s in graph.into[node.id] if graph.domains(s) == {"mass"}}
+    outward = {graph.family(s) for s in graph.out_of[node.id] if graph.domains(s) == {"mass"}}
     for family in sorted(inward ^ outward):
         where = "enters and never leaves" if family in inward else "leaves and never enters"
         yield Problem(

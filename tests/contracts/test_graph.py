@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hub_files import test_hub
 
 from sidestream_contracts.balances import conserved, domains, interval_s
 from sidestream_contracts.graphcheck import check_graph
+from sidestream_contracts.hubcheck import load_hub
 
 LIVE = [{"state": "live", "since": "2020-01-01"}]
 NODES = [
@@ -118,6 +120,12 @@ def test_each_mistake_is_told_with_its_place_and_a_way_out(name: str):
     changes, where, text = WRONG[name]
     found = problems(**changes)
     assert any(place == where and text in message for place, message in found), found
+
+
+@pytest.mark.parametrize("name", ["kvinesdal_like", "minimal"])
+def test_the_example_hubs_are_well_formed(name: str):
+    folder = Path(__file__).parents[2] / "simulators/sidestream_simulators/hubs"
+    assert load_hub(folder / name / "hub.yaml").hub.synthetic
 
 
 def test_what_a_stream_takes_part_in_follows_from_its_meters_and_else_from_its_phase():
