@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 MOST_MESSAGES = 4_000
 MOST_BYTES = 8 * 1024 * 1024
@@ -14,8 +14,7 @@ BATCH_BYTES = 2 * 1024 * 1024
 """Most payload bytes of one batch, unless a single message has more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One PUBLISH as it came."""
 
     generation: int

@@ -200,7 +200,9 @@ class Subscriber:
     def _heard(self, line: Line, packet: Packet, at: datetime) -> Arrival | None:
         if packet.kind == mqtt5.PUBLISH:
             message = mqtt5.read_publish(packet)
-            properties = tuple((_clean(name), _clean(value)) for name, value in message.properties)
+            properties = message.properties
+            if any("\x00" in name or "\x00" in value for name, value in properties):
+                properties = tuple((_clean(name), _clean(value)) for name, value in properties)
             topic = _clean(message.topic)
             return Arrival(self._generation, message.mid, message.qos, topic, message.payload, properties, at)
         if packet.kind == mqtt5.SUBACK:

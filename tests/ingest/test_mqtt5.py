@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from sidestream_contracts.frame import LANES, FrameKey, payload_hash
 from sidestream_ingest import mqtt5
 from sidestream_ingest.arrivals import BATCH_BYTES, MOST_BYTES, Arrival, Arrivals
 from sidestream_ingest.mqtt5 import Login, ProtocolError
@@ -49,6 +53,34 @@ def test_a_publish_with_any_properties_is_read_as_it_was_written(topic, payload,
 def test_what_we_write_we_read(topic, payload, mid, pairs):
     packet = only(mqtt5.publish(topic, payload, mid, pairs))
     assert mqtt5.read_publish(packet) == (topic, payload, int(mid > 0), mid, tuple(pairs))
+
+
+def outcome(body: bytes):
+    try:
+        return mqtt5.read_publish(mqtt5.Packet(mqtt5.PUBLISH, 2, body))
+    except ProtocolError as error:
+        return str(error)
+
+
+@given(
+    st.sampled_from(LANES),
+    st.integers(1, 10**18 - 1),
+    st.booleans(),
+    st.none() | st.binary(min_size=5, max_size=5).map(lambda b: b"\x02" + b[1:]),
+    st.none() | st.tuples(st.integers(0, 400), st.integers(0, 255)),
+)
+def test_our_gateways_properties_and_nearly_those_are_read_like_any_others(lane, seq, sent, expiry, change):
+    pairs = FrameKey("5a" * 16, lane, seq, payload_hash(b"x")).properties()
+    pairs += [("sent", str(seq % 10**16)), ("sync", "synced")] if sent else []
+    packed = b"".join(b"&" + mqtt5._text(name) + mqtt5._text(value) for name, value in pairs)
+    for block in (packed, (expiry or b"") + packed, packed + (expiry or b"")):
+        body = bytearray(b"\x00\x01t\x00\x05" + mqtt5._counted(block) + b"x")
+        if change is not None:
+            body[7 + change[0] % (len(body) - 7)] = change[1]
+        fast = outcome(bytes(body))
+        with patch.object(mqtt5, "_OURS", re.compile(b"(?!)")):
+            assert outcome(bytes(body)) == fast
+        assert change is not None or fast.properties == tuple(pairs)
 
 
 @given(PAIRS)
