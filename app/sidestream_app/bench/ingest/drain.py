@@ -45,14 +45,15 @@ def measure(admin_dsn: str, hub: HubFile, scale: Scale, folder: Path, say: Say) 
                 sent += size * frames
                 with bench.frozen():
                     load.send(in_turn(senders, frames, size))
-                rates[size] = size * frames / _seconds_until(bench, sent)
+                    began_s = time.time()
+                rates[size] = size * frames / (bench.committed_s(sent, _PATIENCE_S) - began_s)
                 say(f"{frames:,} frames of {size}: {rates[size]:,.0f} readings/s")
                 copies.append(copy_rate(bare, scale.copies))
             sent += 100 * scale.live
             messages = list(in_turn(senders, scale.live, 100))
-            began_s = time.perf_counter()
+            began_s = time.time()
             load.send(messages)
-            live = 100 * scale.live / (time.perf_counter() - began_s + _seconds_until(bench, sent))
+            live = 100 * scale.live / (bench.committed_s(sent, _PATIENCE_S) - began_s)
         say(f"frames of 100 as fast as one client sends them: {live:,.0f} readings/s")
         return {
             **_ceiling(copies),
@@ -62,12 +63,6 @@ def measure(admin_dsn: str, hub: HubFile, scale: Scale, folder: Path, say: Say) 
             "bytes_per_reading": _bytes(bench, sent),
             "memory_mb": round(bench.worker_peak_mb(), 1),
         }
-
-
-def _seconds_until(bench: Stand, readings: int) -> float:
-    began_s = time.perf_counter()
-    bench.until_committed(readings, _PATIENCE_S)
-    return time.perf_counter() - began_s
 
 
 def _ceiling(copies: list[CopyRate]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from sidestream_store.migrate import create_database, drop_database, migrate, on
 
 Say = Callable[[str], None]
 _WORKER = "ingest"
-_LOOK_S = 0.1
+_LOOK_S = 0.25
+_READINGS, _COMMITTED = "sidestream_ingest_readings_total", "sidestream_ingest_last_commit_timestamp_seconds"
 _KEEPALIVE_S = "600"
 """Longer than a session takes to fill: a worker that stands still for it must not be given up by the broker."""
 
@@ -35,6 +37,7 @@ class Stand:
     broker_port: int
     folder: Path
     supervisor: Supervisor
+    metrics_port: int
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -45,13 +48,22 @@ class Stand:
         finally:
             self.supervisor.send(_WORKER, signal.SIGCONT)
 
-    def until_committed(self, readings: int, within_s: float) -> None:
-        """Returns when frames have brought so many readings; TransientError with both numbers when they have not in time."""
+    def committed_s(self, readings: int, within_s: float) -> float:
+        """When the last of so many readings was committed, seconds since 1970: exact, since the worker notes it.
+
+        TransientError with both numbers when they were not in time, or when they are not in the database.
+        """
         deadline_s = time.monotonic() + within_s
-        while (found := rows(self.dsn)) < readings:
-            if time.monotonic() > deadline_s:
-                raise TransientError(f"{found:,} of {readings:,} readings were committed in {within_s:.0f} s.")
+        while (told := self._figures())[_READINGS] < readings and time.monotonic() < deadline_s:
             time.sleep(_LOOK_S)
+        if (found := rows(self.dsn)) < readings:
+            raise TransientError(f"{found:,} of {readings:,} readings were committed in {within_s:.0f} s.")
+        return told[_COMMITTED]
+
+    def _figures(self) -> dict[str, float]:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.metrics_port}/metrics", timeout=10) as answer:
+            lines = [line.split() for line in answer.read().decode().splitlines()]
+        return {line[0]: float(line[1]) for line in lines if line[0] in (_READINGS, _COMMITTED)}
 
     def worker_peak_mb(self) -> float:
         """The most memory that the worker had resident since its start, MB; NaN where the kernel does not tell."""
@@ -67,7 +79,7 @@ def stand(admin_dsn: str, hub: HubFile, folder: Path) -> Iterator[Stand]:
     with ExitStack() as undo, _database(admin_dsn, "ingest") as dsn:
         migrate(dsn)
         apply_hub(dsn, hub, folder)
-        port = free_port()
+        port, metrics_port = free_port(), free_port()
         env = {
             "SIDESTREAM_DSN": dsn,
             "SIDESTREAM_BROKER_HOST": LOOPBACK,
@@ -76,7 +88,7 @@ def stand(admin_dsn: str, hub: HubFile, folder: Path) -> Iterator[Stand]:
         }
         worker = ProcessSpec(
             _WORKER,
-            (sys.executable, "-m", "sidestream_app", "ingest", "run"),
+            (sys.executable, "-m", "sidestream_app", "ingest", "run", "--metrics-port", str(metrics_port)),
             folder / "ingest.log",
             env=env,
             depends_on=("broker",),
@@ -85,7 +97,7 @@ def stand(admin_dsn: str, hub: HubFile, folder: Path) -> Iterator[Stand]:
         supervisor = Supervisor([broker_spec(port, folder / "broker.log"), worker])
         undo.callback(supervisor.stop_all)
         supervisor.start_all()
-        yield Stand(dsn, port, folder, supervisor)
+        yield Stand(dsn, port, folder, supervisor, metrics_port)
 
 
 @contextmanager
