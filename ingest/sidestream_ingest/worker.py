@@ -37,7 +37,7 @@ from sidestream_store.workers import Identity, farewell
 _log = structlog.get_logger("ingest")
 _CHECKED_AHEAD = 1
 """Batches that are checked and wait while one is committed: more would only take memory."""
-_SWITCH_S = 0.001
+_SWITCH_S = 0.0005
 """How soon a thread that waited for the database or the broker gets on while another computes; Python's own 5 ms, some ten
 times in a commit, would leave the database idle for much of the time."""
 
