@@ -87,7 +87,7 @@ def test_readings_land_once_are_acknowledged_and_hinted(start_ingest, edge, conn
         listener.subscribe(b"")
         listener.connect(hints)
         start_ingest("--hints", hints)
-        assert edge.hello.wait(10)
+        assert edge.hello.wait(60)
         edge.send_until_acknowledged(some_frames(20))
         assert counted(connect()) == (200, 200)
         late = [(key_of(p, n + 21), p) for n, (_, p) in enumerate(some_frames(30))]
@@ -101,7 +101,7 @@ def test_readings_land_once_are_acknowledged_and_hinted(start_ingest, edge, conn
 def test_bad_messages_are_kept_with_their_reason_and_cost_no_neighbour(start_ingest, edge, connect, database):
     refuse_value(database, 13.5)
     start_ingest()
-    assert edge.hello.wait(10)
+    assert edge.hello.wait(60)
     t = now_us()
     bodies = [
         readings_body(("flow", t, 1.0), ("nosuch", t, 2.0), ("tin", t, float("nan")), ("tout", t, "12,5")),
@@ -143,7 +143,7 @@ POISON = [
 
 def test_no_message_ends_ingest_for_the_others(start_ingest, edge, connect):
     process = start_ingest()
-    assert edge.hello.wait(10)
+    assert edge.hello.wait(60)
     for n, (channel, body) in enumerate(POISON):
         edge.send(key_of(body, n + 1, "bulk") if channel == "readings" else None, body, channel=channel)
     edge.send_until_acknowledged(some_frames(3))
@@ -155,7 +155,7 @@ def test_no_message_ends_ingest_for_the_others(start_ingest, edge, connect):
 
 def test_a_frame_damaged_on_the_way_is_not_acknowledged_and_the_good_one_still_lands(start_ingest, edge, connect):
     start_ingest()
-    assert edge.hello.wait(10)
+    assert edge.hello.wait(60)
     ((key, payload),) = some_frames(1)
     edge.send(key, payload.replace(b"flow", b"flov"))
     connection = connect()
@@ -172,7 +172,7 @@ def test_a_full_queue_makes_the_broker_wait_and_loses_nothing(edge, broker, monk
     subscriber = Subscriber(BrokerAddress("127.0.0.1", broker[1], keepalive_s=2), "h", "w")
     subscriber.start()
     try:
-        assert edge.hello.wait(10)
+        assert edge.hello.wait(60)
         frames = some_frames(700, size=40)
         for key, payload in frames:
             edge.send(key, payload)
@@ -191,7 +191,7 @@ def test_an_unknown_device_is_quarantined_and_acknowledged(start_ingest, broker,
     start_ingest()
     stranger = FakeEdge(broker[1], DeviceAddress("h", "a", "stranger"))
     try:
-        assert stranger.hello.wait(10)
+        assert stranger.hello.wait(60)
         stranger.send_until_acknowledged(some_frames(1))
     finally:
         stranger.close()
@@ -206,7 +206,7 @@ def test_killing_ingest_at_any_moment_loses_and_doubles_nothing(start_ingest, ed
     draw = random.Random(seed)
     frames = some_frames(300, size=20)
     process = start_ingest()
-    assert edge.hello.wait(10)
+    assert edge.hello.wait(60)
     for n, (key, payload) in enumerate(frames):
         edge.send(key, payload)
         if n % 75 == 50:
@@ -221,7 +221,7 @@ def test_killing_ingest_at_any_moment_loses_and_doubles_nothing(start_ingest, ed
 def test_two_workers_share_the_load_and_stay_correct(start_ingest, edge, connect):
     first = start_ingest()
     start_ingest()
-    assert edge.hello.wait(10)
+    assert edge.hello.wait(60)
     frames = some_frames(200)
     for key, payload in frames[:100]:
         edge.send(key, payload)
@@ -234,7 +234,7 @@ def test_a_database_that_goes_away_is_waited_for_and_nothing_is_acknowledged_mea
     start_ingest, edge, connect, postgres
 ):
     start_ingest()
-    assert edge.hello.wait(10)
+    assert edge.hello.wait(60)
     edge.send_until_acknowledged(some_frames(5))
     restarts = postgres.supervisor.restarts("postgres")
     postgres.supervisor.kill("postgres")
@@ -248,7 +248,7 @@ def test_a_database_that_goes_away_is_waited_for_and_nothing_is_acknowledged_mea
 
 def test_it_ends_cleanly_on_sigterm(start_ingest, edge):
     process = start_ingest()
-    assert edge.hello.wait(10)
+    assert edge.hello.wait(60)
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 0
 
@@ -272,7 +272,7 @@ def test_a_database_without_a_hub_is_refused_with_exit_code_2(database, broker):
 
 def test_a_will_of_an_old_connection_does_not_put_a_device_offline(start_ingest, edge, connect):
     start_ingest()
-    assert edge.hello.wait(10)
+    assert edge.hello.wait(60)
     for state, epoch in (("online", "2" * 32), ("offline", "1" * 32)):
         body = f'{{"v":1,"state":"{state}","epoch":"{epoch}","at":"2026-11-22T12:00:00Z"}}'.encode()
         edge.send(None, body, channel="status")
@@ -286,7 +286,7 @@ def test_a_will_of_an_old_connection_does_not_put_a_device_offline(start_ingest,
 def test_a_killed_broker_comes_back_empty_and_everything_still_lands_once(start_ingest, edge, broker, connect):
     supervisor, _ = broker
     start_ingest()
-    assert edge.hello.wait(10)
+    assert edge.hello.wait(60)
     frames = some_frames(60)
     edge.send_until_acknowledged(frames[:30])
     supervisor.kill("broker")
