@@ -7,7 +7,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import zmq
@@ -20,6 +22,8 @@ from sidestream_app.embedded.ports import free_port
 from sidestream_contracts.hints import decode_hint
 from sidestream_contracts.topics import DeviceAddress
 from sidestream_ingest import arrivals
+from sidestream_ingest.patience import Patience
+from sidestream_ingest.stats import Stats
 from sidestream_ingest.subscriber import BrokerAddress, Subscriber
 from sidestream_store.fault_injection import refuse_value
 from sidestream_store.hub_apply import apply_hub
@@ -251,6 +255,27 @@ def test_it_ends_cleanly_on_sigterm(start_ingest, edge):
     assert edge.hello.wait(60)
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 0
+
+
+def test_it_ends_cleanly_while_it_waits_for_a_database_that_is_away():
+    stop, stats = threading.Event(), Stats()
+    patience = Patience("commit", f"postgresql://127.0.0.1:{free_port()}/none", stop, stats)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(patience.persist, lambda _: "done")
+        wait_for(lambda: stats.waiting_s > 0)
+        stop.set()
+        assert waiting.result(5) is None
+
+
+def test_what_goes_wrong_while_a_batch_is_committed_ends_the_worker_and_says_why(start_ingest, edge, connect, tmp_path):
+    process = start_ingest()
+    assert edge.hello.wait(60)
+    connect().execute("ALTER TABLE sidestream.dirty RENAME TO gone")
+    ((key, payload),) = some_frames(1)
+    edge.send(key, payload)
+    assert process.wait(30) == 2
+    assert b"sidestream db migrate" in (tmp_path / "ingest-0.log").read_bytes()
+    assert counted(connect()) == (0, 0)
 
 
 def test_a_database_without_a_hub_is_refused_with_exit_code_2(database, broker):
