@@ -33,6 +33,7 @@ from sidestream_twin.core.heat.pipe import (
     outlet_k,
     overhead,
 )
+from sidestream_twin.core.heat.register import Cause, check_register
 from sidestream_twin.core.heat.supply import Need, heat_use
 from sidestream_twin.core.propagate import propagated
 from sidestream_twin.core.uncertain import Uncertain
@@ -247,6 +248,35 @@ def test_heat_below_what_the_receiver_needs_is_supplied_but_not_usable():
     assert found.usable_w[0] / found.supplied_w[0] == pytest.approx(0.4, abs=2e-3)
     assert found.missed_w[0] == pytest.approx(found.usable_w[0] - 100e3)
     assert np.isnan(heat_use(2.0, np.nan, 293.15, 1.0, Need(318.15)).usable_w[0])
+
+
+# register
+
+
+@pytest.mark.parametrize(
+    ("ratio", "cause"),
+    [
+        (1.0, Cause.NONE),
+        (1.003, Cause.NONE),
+        (1.017, Cause.WRONG_LEG),
+        (0.983, Cause.WRONG_LEG),
+        (1000.0, Cause.UNIT),
+        (1 / 3.6, Cause.UNIT),
+        (-1.0, Cause.SWAPPED),
+        (1.3, Cause.OTHER),
+        (0.0, Cause.OTHER),
+    ],
+)
+def test_a_register_that_disagrees_is_told_from_its_ratio(ratio, cause):
+    found = check_register(Uncertain(ratio * 1e9, 1e6, 1e6), Uncertain(1e9, 0, 2e6))
+    assert found.cause is cause
+    assert found.difference_j.value == pytest.approx((ratio - 1) * 1e9)
+
+
+def test_coarse_meters_accuse_nobody():
+    assert check_register(Uncertain(1.05e9, 0, 5e7), Uncertain(1e9)).cause is Cause.NONE
+    with pytest.raises(ModelError, match="was delivered"):
+        check_register(Uncertain(1e9), Uncertain(0.0))
 
 
 # mismatch
