@@ -1,7 +1,7 @@
 """What the frames of a gateway have in common, remembered: which sensors their readings are of, and of which quality.
 
 A gateway reads its sensors in the same order again and again, so these columns come as the same text in frame after frame.
-Looking that text up costs as much as decoding some ten numbers of it.
+Looking that text up is cheaper than decoding it again.
 """
 
 from __future__ import annotations

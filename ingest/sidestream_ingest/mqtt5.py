@@ -31,7 +31,7 @@ _OURS = re.compile(
     re.DOTALL,
 )
 """The properties as our gateways write them, a message expiry before or, as Mosquitto puts it, after them; any others are read
-one by one, to the same result, in five times the time."""
+one by one, to the same result, more slowly."""
 _REASONS = {
     0x80: "unspecified error", 0x81: "malformed packet", 0x82: "protocol error", 0x83: "implementation specific error",
     0x84: "unsupported protocol version", 0x85: "client id not valid", 0x86: "bad user name or password",
