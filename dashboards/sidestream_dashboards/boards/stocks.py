@@ -31,21 +31,22 @@ ORDER BY filled_pct DESC
 """
 
 _MASS_SQL: Final = """
-WITH {grid},
-mass AS (
-    SELECT DISTINCT ON (bucket) date_bin(w.width, t.time, timestamptz 'epoch') AS bucket,
-        t.value / 1000 AS mass_t, 2 * t.sd / 1000 AS two_sd_t, t.origin IN {trusted} AS trusted
-    FROM sidestream_v.twin_value t CROSS JOIN width w
-    WHERE t.subject_kind = 'node' AND t.quantity = 'stock_mass' AND t.subject IN ($stock) AND $__timeFilter(t.time)
-        AND t.value IS NOT NULL
-    ORDER BY bucket, t.time DESC
-)
+WITH {grid}
 SELECT g.bucket AS time, m.mass_t - m.two_sd_t AS low_t, m.mass_t + m.two_sd_t AS high_t,
     CASE WHEN m.trusted THEN m.mass_t END AS observed_t, CASE WHEN NOT m.trusted THEN m.mass_t END AS estimated_t,
     s.min_kg / 1000 AS min_t, s.max_kg / 1000 AS max_t
 FROM grid g
+CROSS JOIN width w
 CROSS JOIN sidestream_v.stock s
-LEFT JOIN mass m ON m.bucket = g.bucket
+LEFT JOIN LATERAL (
+    -- the newest step of each point, each found by the index
+    SELECT t.value / 1000 AS mass_t, 2 * t.sd / 1000 AS two_sd_t, t.origin IN {trusted} AS trusted
+    FROM sidestream_v.twin_value t
+    WHERE t.subject_kind = 'node' AND t.quantity = 'stock_mass' AND t.subject = s.node AND t.value IS NOT NULL
+        AND t.time >= GREATEST(g.bucket, $__timeFrom()::timestamptz)
+        AND t.time < LEAST(g.bucket + w.width, $__timeTo()::timestamptz + interval '1 us')
+    ORDER BY t.time DESC LIMIT 1
+) m ON true
 WHERE s.node IN ($stock)
 ORDER BY g.bucket
 """
