@@ -108,6 +108,7 @@ def fill_twin(connection: Connection, from_at: datetime, to_at: datetime) -> Non
     for statement in (_HEAT, _REGISTER, _SINGLE):
         connection.execute(_TWIN_COLUMNS + statement, bounds)
     connection.execute(_SUMS, bounds)
+    connection.execute("ANALYZE sidestream.twin_value, sidestream.twin_sum")
     connection.execute(_HOLED_PAIRS)
     for (finer, _), (coarser, width) in pairwise(zip(SUM_TABLES, SUM_WIDTHS, strict=True)):
         connection.execute(_COARSER_SUMS.format(finer=finer, coarser=coarser, width=width))
