@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from sidestream_store.twin.stocks import keep_observations_of
 from sidestream_twin.agreement_pass import update_agreements
 from sidestream_twin.balance_pass import adopt_rules, update_balances
 from sidestream_twin.context import Pass
+from sidestream_twin.finding_pass import update_findings
 from sidestream_twin.forecast_pass import update_forecasts
 from sidestream_twin.lot_pass import carry_forward, update_lots
 from sidestream_twin.plan import plan_of
@@ -48,7 +49,7 @@ class Limits:
 class UpdateReport:
     """What one pass, or several together, did. `more`: another pass has work to do already.
 
-    `steps` counts figures saved, `problems` are sentences on what could not be computed, and why.
+    `steps` counts figures saved, `findings` what was raised anew, `problems` are sentences on what could not be computed.
     """
 
     claimed: int = 0
@@ -58,6 +59,7 @@ class UpdateReport:
     passes: int = 1
     seconds: float = 0.0
     more: bool = False
+    findings: int = 0
     problems: tuple[str, ...] = field(default=())
 
     def __add__(self, after: UpdateReport) -> UpdateReport:
@@ -69,6 +71,7 @@ class UpdateReport:
             self.passes + after.passes,
             self.seconds + after.seconds,
             after.more,
+            self.findings + after.findings,
             tuple(dict.fromkeys((*self.problems, *after.problems))),
         )
 
@@ -99,9 +102,7 @@ def update(target: str | Connection, now_at: datetime | None = None, limits: Lim
         claimed, work = _claim(now, limits)
         report = _compute(now, work)
     more = report.more or claimed == limits.rows or bool(work.postponed)
-    return UpdateReport(
-        claimed, report.steps, report.lots, report.agreements, 1, time.monotonic() - began, more, report.problems
-    )
+    return replace(report, claimed=claimed, seconds=time.monotonic() - began, more=more)
 
 
 def update_until_clean(
@@ -152,10 +153,13 @@ def _compute(now: Pass, work: Work) -> UpdateReport:
     values.refresh_latest(now.connection, {part.subject for part in (*computed, *balances.computed)})
     carry_forward(now)
     forecasts = update_forecasts(now)
+    agreements = update_agreements(now, computed, lots)
+    problems = (*streams.problems, *stocks.problems, *forecasts, *balances.problems)
     return UpdateReport(
         steps=sum(len(part.values) for part in (*computed, *balances.computed)),
         lots=lots.lots,
-        agreements=update_agreements(now, computed, lots),
+        agreements=agreements,
+        findings=update_findings(now, computed, problems),
         more=not (stocks.finished and balances.finished),
-        problems=(*streams.problems, *stocks.problems, *forecasts, *balances.problems),
+        problems=problems,
     )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sidestream_app.status.line import Level, Line, ago, duration, size
 from sidestream_store.read.plant import (
     DeviceState,
+    FindingState,
     Plant,
     QuarantineState,
     StorageState,
@@ -34,6 +35,7 @@ def judge(plant: Plant) -> Iterator[Line]:
     yield ingest(plant.workers, plant.now_at)
     yield flows(plant.workers, plant.now_at)
     yield twin(plant.twin, plant.storage, plant.now_at)
+    yield findings(plant.findings)
     yield devices(plant.devices, plant.now_at)
     yield quarantine(plant.quarantine, plant.now_at)
     yield storage(plant.storage, plant.now_at)
@@ -115,6 +117,22 @@ def twin(state: TwinState | None, stored: StorageState | None, now_at: datetime)
             "their sensors are silent: see devices, and the live page",
         )
     return Line("twin", "ok", text)
+
+
+def findings(state: FindingState | None) -> Line:
+    """Whether the twin has raised something that nobody has acknowledged or shelved."""
+    if state is None:
+        return _unread("findings")
+    aside = [f"{n} {word}" for n, word in ((state.acknowledged, "acknowledged"), (state.shelved, "shelved")) if n]
+    counts = [
+        _count(n, word)
+        for n, word in ((state.alarms, "alarm"), (state.warnings, "warning"), (state.notes, "note"))
+        if n
+    ]
+    text = "; ".join([", ".join(counts) or "nothing new", *([", ".join(aside)] if aside else [])])
+    if not state.alarms and not state.warnings:
+        return Line("findings", "ok", text)
+    return Line("findings", "attention", f"{text}; {state.a_finding}: {state.a_sentence}", "sidestream twin findings")
 
 
 def devices(found: Sequence[DeviceState] | None, now_at: datetime) -> Line:

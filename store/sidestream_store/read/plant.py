@@ -89,6 +89,19 @@ class StorageState:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingState:
+    """How many findings need somebody: active and neither acknowledged nor shelved, by severity; and how many do not."""
+
+    alarms: int
+    warnings: int
+    notes: int
+    acknowledged: int
+    shelved: int
+    a_finding: str | None
+    a_sentence: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plant:
     """Everything of one look; None for a part that could not be read in time, and for the hub where none is applied."""
 
@@ -101,6 +114,7 @@ class Plant:
     quarantine: QuarantineState | None
     twin: TwinState | None
     storage: StorageState | None
+    findings: FindingState | None = None
 
 
 def read_plant(dsn: str) -> Plant:
@@ -164,7 +178,20 @@ def _look(connection: psycopg.Connection) -> Plant:
             StorageState,
             "SELECT profile, database_bytes, partitions_until, dirty_ranges FROM sidestream_v.storage",
         ),
+        _one(connection, FindingState, _FINDINGS),
     )
+
+
+_FINDINGS: LiteralString = """
+SELECT count(*) FILTER (WHERE state = 'unacknowledged' AND severity = 'alarm') AS alarms,
+       count(*) FILTER (WHERE state = 'unacknowledged' AND severity = 'warning') AS warnings,
+       count(*) FILTER (WHERE state = 'unacknowledged' AND severity = 'note') AS notes,
+       count(*) FILTER (WHERE state = 'acknowledged') AS acknowledged,
+       count(*) FILTER (WHERE state = 'shelved') AS shelved,
+       (array_agg(finding ORDER BY array_position(ARRAY['alarm', 'warning', 'note'], severity), raised_at) FILTER (WHERE state = 'unacknowledged'))[1] AS a_finding,
+       (array_agg(sentence ORDER BY array_position(ARRAY['alarm', 'warning', 'note'], severity), raised_at) FILTER (WHERE state = 'unacknowledged'))[1] AS a_sentence
+FROM sidestream_v.finding WHERE state <> 'normal'
+"""
 
 
 def _rows(connection: psycopg.Connection, record: type[Row], text: LiteralString) -> list[Row] | None:

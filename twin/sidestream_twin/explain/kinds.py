@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sidestream_contracts.errors import DomainError
 from sidestream_contracts.ids import nearest
 from sidestream_store.connect import Connection
 from sidestream_store.corrections.read import zone_of
 from sidestream_store.explain.figures import one_snapshot, subjects
+from sidestream_store.notes import KINDS as NOTED
+from sidestream_store.notes import About, Asked, notes
 from sidestream_store.twin.values import Subject
 from sidestream_twin.explain.address import EXAMPLE, Address, parse_address
 from sidestream_twin.explain.agreements import explain_agreement
@@ -46,7 +48,20 @@ def explain(
         address = parse_address(named, zone_of(connection))
         scope = Scope.open(connection, limits or Limits(), now_at, known_at)
         address = whole(scope, address)
-        return KINDS[address.kind](scope, address)
+        return _with_notes(scope, address, KINDS[address.kind](scope, address))
+
+
+def _with_notes(scope: Scope, address: Address, told: Explained) -> Explained:
+    """The number with what people wrote beside it about its time."""
+    if not scope.goes_on or address.kind not in NOTED or told.from_at is None:
+        return told
+    until = told.to_at or told.from_at + timedelta(microseconds=1)
+    asked = Asked(About(address.kind, address.parts[1]), told.from_at, until, scope.limits.readings)
+    written = tuple(
+        Explained("note", said=note.text, from_at=note.from_at, to_at=note.to_at, facts={"author": note.author})
+        for note in notes(scope.connection, asked)
+    )
+    return replace(told, inputs=(*told.inputs, *written))
 
 
 def whole(scope: Scope, address: Address) -> Address:

@@ -1,0 +1,158 @@
+"""What is out of order in the tables at a moment: the rows that a finding can be made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import class_row
+
+from sidestream_store.connect import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """A flag on the newest figure of a stream or node, with the figure in SI and the node's limits, kg."""
+
+    subject_kind: str
+    subject: str
+    name: str
+    quantity: str
+    flag: str
+    time: datetime
+    step_s: int
+    value: float | None
+    sd: float | None
+    completeness: float
+    min_kg: float | None
+    max_kg: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OffTrack:
+    """An agreement at risk in the running period, or breached in the one that ended last; amounts in its unit."""
+
+    agreement: str
+    name: str
+    status: str
+    reason: str
+    delivered: float | None
+    expected: float
+    unit: str
+    period_from: datetime
+    day: str
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BadSensor:
+    """A sensor whose newest reading can't be trusted: `mark` is stale, bad or out_of_range."""
+
+    sensor: str
+    name: str
+    device: str
+    mark: str
+    time: datetime
+    value: float | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A device that is offline since `at`, and how many sensors it has."""
+
+    device: str
+    name: str
+    at: datetime
+    sensors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A flow whose meter the balance of the newest interval names as wrong, with what it shows too much; SI."""
+
+    subject_kind: str
+    subject: str
+    name: str
+    quantity: str
+    time: datetime
+    bias: float | None
+    bias_sd: float | None
+
+
+def flagged(connection: Connection) -> list[Flagged]:
+    """Every flag of a newest figure; of a stream only while it is live."""
+    return _rows(connection, Flagged, _FLAGGED, {})
+
+
+def off_track(connection: Connection, now_at: datetime) -> list[OffTrack]:
+    """Agreements at risk now, and those that were breached in the period that ended last."""
+    return _rows(connection, OffTrack, _OFF_TRACK, {"now": now_at})
+
+
+def bad_sensors(connection: Connection, now_at: datetime) -> list[BadSensor]:
+    """Sensors not to be trusted; not those of recordings, of streams that are not live, or of a device that is offline."""
+    return _rows(connection, BadSensor, _SENSORS, {"now": now_at})
+
+
+def away(connection: Connection) -> list[Away]:
+    """Devices that say, or of which the broker says, that they are offline."""
+    return _rows(connection, Away, _AWAY, {})
+
+
+def suspects(connection: Connection) -> list[Suspect]:
+    """Flows whose meter is persistently singled out in the newest interval of its balance."""
+    return _rows(connection, Suspect, _SUSPECTS, {})
+
+
+def _rows(connection: Connection, record: Any, query: str, values: dict[str, Any]) -> list[Any]:
+    with connection.cursor(row_factory=class_row(record)) as cursor:
+        return cursor.execute(query, values).fetchall()
+
+
+_FLAGGED = """
+SELECT l.subject_kind, l.subject, COALESCE(s.name, n.name, l.subject) AS name, l.quantity, flag, l.time, l.step_s, l.value, l.sd,
+       l.completeness, n.min_kg, n.max_kg
+FROM sidestream_v.twin_latest l
+CROSS JOIN LATERAL jsonb_array_elements_text(l.flags) AS flag
+LEFT JOIN sidestream_v.stream s ON l.subject_kind = 'stream' AND s.id = l.subject
+LEFT JOIN sidestream_v.node n ON l.subject_kind = 'node' AND n.id = l.subject
+WHERE jsonb_array_length(l.flags) > 0 AND (s.id IS NULL OR s.state = 'live')
+ORDER BY 1, 2, 4, 5
+"""
+_OFF_TRACK = """
+SELECT a.agreement, a.name, a.status, a.reason, a.delivered, a.expected_so_far AS expected, a.unit, a.period_from,
+       to_char(a.period_from AT TIME ZONE h.timezone, 'YYYY-MM-DD') AS day, a.period_to <= %(now)s AS over
+FROM (
+    SELECT DISTINCT ON (agreement, period_to <= %(now)s) * FROM sidestream_v.agreement_status WHERE period_from <= %(now)s
+    ORDER BY agreement, period_to <= %(now)s, period_from DESC
+) a CROSS JOIN sidestream_v.hub h
+WHERE (a.status = 'breached') OR (a.status = 'at_risk' AND a.period_to > %(now)s)
+ORDER BY 1, 8
+"""
+_SENSORS = """
+SELECT * FROM (
+    SELECT l.sensor, l.name, l.device, l.time, l.value, l.unit,
+           CASE WHEN l.time < %(now)s - make_interval(secs => GREATEST(5 * COALESCE(s.period_s, 12), 15)) THEN 'stale'
+                WHEN l.quality >= 2 OR l.value IS NULL THEN 'bad'
+                WHEN sidestream.out_of_range(l.quantity, l.value, s.range_low, s.range_high) THEN 'out_of_range' END AS mark
+    FROM sidestream_v.latest l
+    JOIN sidestream_v.sensor s ON s.sensor_id = l.sensor_id
+    LEFT JOIN sidestream_v.stream x ON x.id = l.stream
+    LEFT JOIN sidestream_v.device d ON d.device = l.device AND d.party = l.party
+    WHERE l.time IS NOT NULL AND l.freshness <> 'recorded' AND l.quantity <> 'scan' AND (x.id IS NULL OR x.state = 'live')
+        AND d.state IS DISTINCT FROM 'offline'
+) judged WHERE mark IS NOT NULL ORDER BY sensor
+"""
+_AWAY = """
+SELECT d.device, d.name, COALESCE(d.at, d.received_at) AS at,
+       (SELECT count(*) FROM sidestream_v.sensor s WHERE s.device = d.device AND s.party = d.party) AS sensors
+FROM sidestream_v.device d WHERE d.state = 'offline' ORDER BY 1
+"""
+_SUSPECTS = """
+SELECT p.subject_kind, p.subject, p.name, p.quantity, p.time, p.bias, p.bias_sd
+FROM sidestream_v.balance_part p
+JOIN (SELECT balance, max(time) AS time FROM sidestream_v.balance GROUP BY balance) b USING (balance, time)
+WHERE p.suspect ORDER BY 1, 2, 4
+"""
