@@ -137,7 +137,7 @@ def _write_graph(connection: psycopg.Connection, hub: HubFile) -> None:
         for n in hub.nodes
     ]
     _replace(connection, "node", node_columns, nodes)
-    vessels = [(n.id, *_shape(n.vessel)) for n in hub.nodes if n.vessel]
+    vessels = [(n.id, *shape_of(n.vessel)) for n in hub.nodes if n.vessel]
     vessel_columns = ("node", "heights_m", "volumes_m3", "density_kg_m3", "density_sd_kg_m3")
     _replace(connection, "vessel", vessel_columns, vessels)
     streams = [
@@ -172,7 +172,8 @@ def _one(part: BaseModel | None) -> Jsonb | None:
     return None if part is None else Jsonb(part.model_dump(mode="json"))
 
 
-def _shape(vessel: Vessel) -> tuple[list[float], list[float], float, float]:
+def shape_of(vessel: Vessel) -> tuple[list[float], list[float], float, float]:
+    """Heights, volumes, density and its deviation, in SI: an upright vessel as two points."""
     points = vessel.table or [(0.0, 0.0), (1.0, vessel.area_m2 or 1.0)]
     heights, volumes = ([float(point[n]) for point in points] for n in (0, 1))
     return heights, volumes, vessel.density_kg_m3, vessel.density_sd_kg_m3

@@ -167,7 +167,7 @@ def test_a_well_plant_is_all_ok_for_a_login_that_only_reads_the_views(database, 
     told = json.loads(done.stdout)
     assert {line["level"] for line in told["lines"] if line["subject"] != "disk"} == {"ok"}, told
     assert [line["subject"] for line in told["lines"]] == [
-        "database", "broker", "ingest", "flows", "twin", "devices", "quarantine", "storage", "disk",
+        "database", "broker", "ingest", "flows", "twin", "findings", "devices", "quarantine", "storage", "disk",
     ]  # fmt: skip
     assert told["hub"] == "h"
 

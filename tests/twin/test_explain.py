@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from twin_lab import Batch, Lab, at, heat_readings, silo_readings
+from twin_lab import Batch, Lab, at, heat_readings, silo_readings, whole_hub
 
 from sidestream_app.explain_text import tree_lines
 from sidestream_contracts.errors import DomainError
@@ -157,7 +157,11 @@ def test_a_figure_is_derived_with_the_hub_that_it_was_computed_with(filled: Lab)
     assert old.quantity.sd_systematic < new.quantity.sd_systematic
 
 
-def test_the_hub_of_a_version_is_the_hub_as_the_twin_loads_it(lab: Lab):
+def test_the_hub_of_a_version_is_the_hub_as_the_twin_loads_it(laboratory):
+    vessel = {"area_m2": 12.5, "density_kg_m3": 1400, "density_sd_kg_m3": 20}
+    tank = {"id": "tank", "party": "a", "kind": "stock", "name": "Tank", "material": "slag", "vessel": vessel}
+    whole = whole_hub().model_dump(mode="json")
+    lab = laboratory(whole_hub(nodes=[*whole["nodes"], tank]))
     assert twin_hub_at(lab.connection, 1) == load_twin_hub(lab.connection)
 
 

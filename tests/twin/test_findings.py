@@ -37,7 +37,8 @@ def test_a_silent_sensor_is_raised_returns_to_normal_and_is_raised_again(lab: La
     lab.bring(Batch((("theirs", 145.0, 21.0),)))
     update(lab.dsn, now_at=at(150))
     assert open_findings(lab)["sensor_stale/theirs#1"].returned_at is None, "it may only flicker"
-    update(lab.dsn, now_at=at(161))
+    lab.bring(Batch((("theirs", 175.0, 21.0),)))
+    update(lab.dsn, now_at=at(192))
     assert open_findings(lab)["sensor_stale/theirs#1"].state == "returned"
     assert open_findings(lab)["sensor_stale/theirs#1"].returned_at == at(101)
     update(lab.dsn, now_at=at(400))

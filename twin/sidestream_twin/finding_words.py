@@ -174,8 +174,10 @@ def of_problems(problems: Iterable[str], now_at: datetime) -> Iterator[Raised]:
     for problem in problems:
         subject, _, why = problem.partition(": ")
         owner = subject.partition("/")[0]
-        kind = "node" if subject.endswith("/stock_mass") else "stream"
-        about = Address((kind, *subject.split("/")))
+        if subject.endswith(("/stock_mass", "/forecast")):
+            kind, about = "node", Address(("node", owner, "stock_mass"))
+        else:
+            kind, about = "stream", Address(("stream", *subject.split("/")))
         yield _raised(_PROBLEM, _Place(subject, (kind, owner), about, now_at), {"subject": subject, "why": why})
 
 

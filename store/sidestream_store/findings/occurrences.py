@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from sidestream_store.connect import Connection
 
-AWAY_S = 60.0
+AWAY_S = 90.0
 """So long a condition must be away before it counts as returned to normal; what flickers is one occurrence."""
 
 

@@ -18,6 +18,7 @@ from sidestream_contracts.hub import Agreement, HubFile, Loss, Material, Node, S
 from sidestream_contracts.hubcheck import fits
 from sidestream_contracts.units import to_si
 from sidestream_store.connect import Connection
+from sidestream_store.hub_apply import shape_of
 from sidestream_store.twin.hub import (
     HubAgreement,
     HubLoss,
@@ -25,6 +26,7 @@ from sidestream_store.twin.hub import (
     HubNode,
     HubSensor,
     HubStream,
+    HubVessel,
     HubYield,
     TwinHub,
 )
@@ -113,6 +115,7 @@ def _twin_hub(file: HubFile, version: int, numbers: Mapping[str, _Numbered], *, 
         agreements=_by_id(_agreement(a) for a in file.agreements),
         fixed_tags=fixed_tags,
         balance_s=interval_s(file.hub.step_s, file.hub.balance_s),
+        vessels=_vessels(file),
     )
 
 
@@ -137,6 +140,11 @@ def _node(n: Node, materials: Mapping[str, Material]) -> HubNode:
         n.id, n.kind, n.material, n.min_kg, n.max_kg, start.mass_kg if start else None, start.sd_kg if start else None,
         start.at if start else None, conserves, n.hold_up_kg, _loss(n.loss), yields, family,
     )  # fmt: skip
+
+
+def _vessels(file: HubFile) -> tuple[HubVessel, ...]:
+    shapes = sorted((n.id, shape_of(n.vessel)) for n in file.nodes if n.vessel)
+    return tuple(HubVessel(node, tuple(shape[0]), tuple(shape[1]), *shape[2:]) for node, shape in shapes)
 
 
 def _loss(said: Loss | None) -> HubLoss | None:
