@@ -1,7 +1,8 @@
 """Alert rules: few, each with something to do about it.
 
 Each rule's SQL gives one row per subject, always: words are its labels, the one number is judged. A subject that
-disappears from the answer therefore means that it is gone, and one that is well again resolves its alert. There is no
+disappears from the answer therefore means that it is gone, and one that is well again, or whose finding somebody has
+shelved, resolves its alert. There is no
 `$` in SQL or texts, because Grafana replaces environment variables in provisioning files.
 """
 
@@ -34,9 +35,10 @@ SENSOR_STALE: Final = Rule(
     summary="Sensor {{ .Labels.sensor }} of device {{ .Labels.device }} has sent nothing for more than five of its periods.",
     action="See whether its device is online; if so, look at its driver's error on the page of data quality and devices.",
     sql="""
-SELECT l.sensor, l.device, CASE WHEN l.freshness = 'stale' THEN 1 ELSE 0 END AS stale
+SELECT l.sensor, l.device, CASE WHEN l.freshness = 'stale' AND x.kind IS NULL THEN 1 ELSE 0 END AS stale
 FROM sidestream_v.latest l
 LEFT JOIN sidestream_v.stream s ON s.id = l.stream
+LEFT JOIN sidestream_v.shelved x ON x.kind = 'sensor_stale' AND x.subject = l.sensor
 WHERE s.id IS NULL OR s.state = 'live'
 """,
     above=0,
@@ -50,7 +52,9 @@ DEVICE_OFFLINE: Final = Rule(
     summary="Device {{ .Labels.device }} ({{ .Labels.name }}) is offline. It keeps its readings and sends them later.",
     action="Check its power and network. Its outbox is on its own disk: don't wipe it.",
     sql="""
-SELECT device, name, CASE WHEN state = 'offline' THEN 1 ELSE 0 END AS offline FROM sidestream_v.device
+SELECT d.device, d.name, CASE WHEN d.state = 'offline' AND x.kind IS NULL THEN 1 ELSE 0 END AS offline
+FROM sidestream_v.device d
+LEFT JOIN sidestream_v.shelved x ON x.kind = 'device_offline' AND x.subject = d.device
 """,
     above=0,
     hold="2m",
@@ -63,9 +67,11 @@ STOCK_NEAR_FULL: Final = Rule(
     summary="Stock {{ .Labels.stock }} of {{ .Labels.owner }} is filled to more than 95 % of its maximum.",
     action="Have it fetched, or stop what fills it. See its uncertainty on the stocks page first.",
     sql="""
-SELECT name AS stock, COALESCE(party_name, party) AS owner, COALESCE(100 * mass_kg / max_kg, 0) AS filled_pct
-FROM sidestream_v.stock
-WHERE max_kg > 0
+SELECT s.name AS stock, COALESCE(s.party_name, s.party) AS owner,
+    CASE WHEN x.kind IS NULL THEN COALESCE(100 * s.mass_kg / s.max_kg, 0) ELSE 0 END AS filled_pct
+FROM sidestream_v.stock s
+LEFT JOIN sidestream_v.shelved x ON x.kind = 'stock_overflow' AND x.subject = s.node
+WHERE s.max_kg > 0
 """,
     above=95,
     hold="5m",
@@ -78,10 +84,12 @@ STOCK_NEAR_EMPTY: Final = Rule(
     summary="Stock {{ .Labels.stock }} of {{ .Labels.owner }} is within 5 % of its span of its minimum, or below it.",
     action="Have it filled, or slow down what takes from it. See its uncertainty on the stocks page first.",
     sql="""
-SELECT name AS stock, COALESCE(party_name, party) AS owner,
-    CASE WHEN mass_kg <= min_kg + 0.05 * (COALESCE(max_kg, 2 * min_kg) - min_kg) THEN 1 ELSE 0 END AS nearly_empty
-FROM sidestream_v.stock
-WHERE min_kg > 0
+SELECT s.name AS stock, COALESCE(s.party_name, s.party) AS owner,
+    CASE WHEN x.kind IS NULL AND s.mass_kg <= s.min_kg + 0.05 * (COALESCE(s.max_kg, 2 * s.min_kg) - s.min_kg)
+        THEN 1 ELSE 0 END AS nearly_empty
+FROM sidestream_v.stock s
+LEFT JOIN sidestream_v.shelved x ON x.kind = 'stock_run_dry' AND x.subject = s.node
+WHERE s.min_kg > 0
 """,
     above=0,
     hold="5m",
@@ -119,12 +127,18 @@ AGREEMENT_OFF_TRACK: Final = Rule(
     action="Compare delivered with expected on the exchange overview, and talk with the other party before the period ends.",
     sql="""
 SELECT a.agreement AS id, a.name AS agreement, s.name AS exchange,
-    CASE a.status WHEN 'breached' THEN 2 WHEN 'at_risk' THEN 1 ELSE 0 END AS off_track
+    CASE WHEN x.shelved THEN 0 WHEN a.status = 'breached' THEN 2 WHEN a.status = 'at_risk' THEN 1 ELSE 0 END AS off_track
 FROM (
     SELECT DISTINCT ON (agreement) agreement, name, stream, status FROM sidestream_v.agreement_status
     WHERE period_from <= now() ORDER BY agreement, period_from DESC
 ) a
 JOIN sidestream_v.stream s ON s.id = a.stream AND s.state = 'live'
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM sidestream_v.shelved
+        WHERE kind IN ('agreement_at_risk', 'agreement_breached') AND split_part(subject, '@', 1) = a.agreement
+    ) AS shelved
+) x
 """,
     above=0,
     hold="15m",

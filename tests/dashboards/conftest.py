@@ -76,6 +76,17 @@ SELECT 'SS-BAG-' || n, CASE WHEN n < 95 THEN 'big-bag' END, CASE WHEN n % 9 = 0 
 FROM generate_series(1, 100) n;
 """
 
+_FINDINGS = """
+INSERT INTO sidestream.finding (kind, subject, occurrence, subject_kind, subject_id, severity, sentence, remedy, about, since_at, raised_at)
+VALUES ('sensor_stale', 'a', 1, 'sensor', 'a', 'warning', 'a has sent nothing.', 'Look at it.', 'sensor/a', now(), now()),
+       ('stock_overflow', 'slag-silo', 1, 'node', 'slag-silo', 'alarm', 'Too full.', 'Fetch it.', 'node/slag-silo/stock_mass', now(), now());
+INSERT INTO sidestream.finding_action (kind, subject, occurrence, action, until_at, reason, author)
+VALUES ('stock_overflow', 'slag-silo', 1, 'shelve', now() + interval '1 hour', 'being emptied', 'kari');
+INSERT INTO sidestream.note (subject_kind, subject, from_at, to_at, text, author)
+VALUES ('node', 'slag-silo', now() - interval '1 hour', now() - interval '30 minutes', 'Level sensor cleaned.', 'kari'),
+       ('hub', '', now() - interval '2 hours', now() - interval '2 hours', 'Storm.', 'ola');
+"""
+
 _DEVICES = """
 INSERT INTO sidestream.frame (device_id, epoch, lane, seq, hash, kind, recorded, readings, received_at)
 SELECT device_id, gen_random_uuid(), 'l', 1, '\\x00', 'readings', false, 50, now() - n * interval '20 s'
@@ -107,6 +118,6 @@ def applied(database: str) -> str:
 def filled(applied: str) -> str:
     """The example hub with three hours of readings, twin values, scans, devices and quarantine."""
     with psycopg.connect(applied) as connection:
-        for part in (_READINGS, _TWIN, _LOTS, _DEVICES):
+        for part in (_READINGS, _TWIN, _LOTS, _FINDINGS, _DEVICES):
             connection.execute(part)
     return applied

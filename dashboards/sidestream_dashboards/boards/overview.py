@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sidestream_dashboards import look
-from sidestream_dashboards.boards import attention
+from sidestream_dashboards.boards import attention, findings
 from sidestream_dashboards.flows import flows
 from sidestream_dashboards.model import Dashboard, Panel, Step
 from sidestream_dashboards.parts import LIVE, banner
@@ -182,6 +182,7 @@ DASHBOARD: Final = Dashboard(
     parts=(
         banner(),
         *attention.PANELS,
+        findings.FINDINGS,
         _EXCHANGES,
         _AGREEMENTS,
         _SHARE,
@@ -192,5 +193,6 @@ DASHBOARD: Final = Dashboard(
             look.KILOGRAM_PER_SECOND,
             "No mass flow of a live exchange was metered in this time",
         ),
+        findings.NOTES,
     ),
 )

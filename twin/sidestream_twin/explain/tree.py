@@ -97,7 +97,7 @@ class Explained:
         return {key: value for key, value in told.items() if value not in (None, [], {}) or key in _ALWAYS}
 
 
-_ALWAYS = ("value", "sd", "left_out")
+_ALWAYS = ("value", "sd", "inputs", "left_out")
 
 
 def _iso(at: datetime | None) -> str | None:
