@@ -167,6 +167,7 @@ def test_the_loss_of_a_pipe_follows_from_its_ends_in_the_units_asked_for(heat):
         (changed(PIPE, fluid="watr"), "did you mean 'water'"),
         (changed(PIPE, to="q"), "names node 'q'"),
         (changed(PIPE, flow_sd_pct=1), "not both"),
+        (changed(PIPE, flow=0, flow_sd=None, flow_sd_pct=1), "would be exact"),
         (changed(PIPE, temperature=-400), "there is no water"),
         (changed(PIPE, temperature=None), "leave both out"),
         ({**PIPE, "units": {"flow": "furlong"}}, "allowed: kg/s"),

@@ -121,6 +121,10 @@ def network_problems(file: NetworkFile) -> Iterator[Problem]:
         at = f"streams.{n}"
         if stream.flow_sd is not None and stream.flow_sd_pct is not None:
             yield Problem(("streams", n), f"{at}: give flow_sd or flow_sd_pct, not both")
+        if stream.flow == 0 and stream.flow_sd is None:
+            yield Problem(
+                ("streams", n), f"{at}: a flow of 0 with a deviation in per cent would be exact; give flow_sd"
+            )
         own = stream.flow_sd is not None or stream.flow_sd_pct is not None
         default = file.flow_sd_pct is not None
         yield from _deviation(n, "flow", stream.flow is not None, own=own, default=default)

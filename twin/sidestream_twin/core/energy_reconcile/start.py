@@ -75,7 +75,9 @@ def _flows(network: EnergyNetwork) -> FloatArray:
             pairs = [([s.id for s in network.inlets(node.id)], [s.id for s in network.outlets(node.id)])]
         for n, (inlets, outlets) in enumerate(pairs):
             terms = [(flow_of(s), 1.0) for s in inlets] + [(flow_of(s), -1.0) for s in outlets]
-            constraints.append(Constraint(f"mass of {node.id} {n}", tuple(terms)))
+            constraints.append(
+                Constraint(f"mass of {node.id}{f', side {n + 1}' if len(pairs) > 1 else ''}", tuple(terms))
+            )
     system = linear_system([Variable(flow_of(s.id), s.flow) for s in network.streams], constraints)
     found = reconcile(system).value
     return np.where(np.isnan(found), _typical_flow(network), found)
