@@ -23,7 +23,7 @@ class Line:
     """A connection that the broker has accepted; OSError or ProtocolError from any call when it is over."""
 
     def __init__(self, host: str, port: int, ca_file: str | None, login: Login) -> None:
-        self._keepalive_s = login.keepalive_s
+        self._keepalive_s, self._most = login.keepalive_s, login.maximum_packet
         self._in, self._out = bytearray(), bytearray()
         self._heard_s = self._said_s = time.monotonic()
         self.socket = _connected(host, port, ca_file)
@@ -36,7 +36,7 @@ class Line:
 
     def _introduce(self, login: Login) -> None:
         self.socket.sendall(mqtt5.connect(login))
-        while not (packets := list(mqtt5.split(self._in))):
+        while not (packets := list(mqtt5.split(self._in, self._most))):
             received = self.socket.recv(_READ_BYTES)
             if not received:
                 raise ProtocolError("the broker hung up instead of answering")
@@ -71,7 +71,7 @@ class Line:
                     raise ConnectionResetError("the line was cut")
                 self._heard_s = time.monotonic()
                 self._in += received
-                yield from mqtt5.split(self._in)
+                yield from mqtt5.split(self._in, self._most)
                 if not self.has_unread():
                     return
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sidestream_contracts.errors import TransientError
+
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 9, 13, 14
 PINGREQ_PACKET = b"\xc0\x00"
 DISCONNECT_PACKET = b"\xe0\x00"
@@ -42,8 +44,8 @@ _REASONS = {
 }  # fmt: skip
 
 
-class ProtocolError(Exception):
-    """What came is no MQTT 5; the connection is of no more use."""
+class ProtocolError(TransientError):
+    """What came is no MQTT 5, or more than was agreed; this connection is of no more use, the next one may be."""
 
 
 class Packet(NamedTuple):
@@ -66,11 +68,12 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a CONNECT says of the client."""
+    """What a CONNECT says of the client; `maximum_packet`: bytes of the largest packet it takes."""
 
     client_id: str
     keepalive_s: int
     receive_maximum: int
+    maximum_packet: int
     username: str | None = None
     password: str | None = None
 
@@ -83,7 +86,7 @@ def reason(code: int) -> str:
 def connect(login: Login) -> bytes:
     """A CONNECT that begins anew and leaves no session behind (3.1)."""
     flags = 0x02 | (0x80 if login.username is not None else 0) | (0x40 if login.password is not None else 0)
-    properties = b"\x21" + login.receive_maximum.to_bytes(2, "big")
+    properties = b"\x21" + login.receive_maximum.to_bytes(2, "big") + b"\x27" + login.maximum_packet.to_bytes(4, "big")
     body = _text("MQTT") + bytes((5, flags)) + login.keepalive_s.to_bytes(2, "big") + _counted(properties)
     texts = [login.client_id, login.username, login.password]
     return _packet(0x10, body + b"".join(_text(text) for text in texts if text is not None))
@@ -108,8 +111,11 @@ def pubacks(mids: Iterable[int]) -> bytes:
     return b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
 
 
-def split(buffer: bytearray) -> Iterator[Packet]:
-    """Takes every whole packet from the front of `buffer` (2.1); ProtocolError where a length makes no sense."""
+def split(buffer: bytearray, most: int = LARGEST_PACKET) -> Iterator[Packet]:
+    """Takes every whole packet from the front of `buffer` (2.1).
+
+    ProtocolError where a length makes no sense, or a packet says that it is larger than `most`: it is not waited for.
+    """
     at, end = 0, len(buffer)
     try:
         while end - at >= 2:
@@ -119,12 +125,21 @@ def split(buffer: bytearray) -> Iterator[Packet]:
                 if found is None:
                     return
                 length, start = found
+            if start - at + length > most:
+                raise ProtocolError(_too_large(start - at + length, most))
             if end - start < length:
                 return
             yield Packet(buffer[at] >> 4, buffer[at] & 0x0F, bytes(buffer[start : start + length]))
             at = start + length
     finally:
         del buffer[:at]
+
+
+def _too_large(size: int, most: int) -> str:
+    return (
+        f"the broker sends a packet of {size:,} bytes, though ingest said that it takes {most:,} at most; lower the"
+        " broker's largest packet (max_packet_size), or raise --max-packet-mb of `sidestream ingest run`"
+    )
 
 
 def read_publish(packet: Packet) -> Message:

@@ -30,6 +30,8 @@ _SHARED: tuple[Channel, ...] = ("readings", "scans")
 """Channels whose messages the workers share; each worker hears every status, which is saved idempotently."""
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 1.0, 5.0
 _TURN_S = 0.5
+MAX_PACKET_BYTES = 4 * 1024 * 1024
+"""Largest packet taken from the broker: four times what our brokers let a device publish."""
 _log = structlog.get_logger("ingest.mqtt")
 
 
@@ -43,6 +45,7 @@ class BrokerAddress:
     password: str | None = None
     ca_file: str | None = None
     keepalive_s: int = 10
+    max_packet_bytes: int = MAX_PACKET_BYTES
 
 
 class Subscriber:
@@ -150,7 +153,8 @@ class Subscriber:
     def _connect(self) -> Line:
         broker = self._broker
         client_id = f"sidestream-ingest-{self._worker}"
-        login = Login(client_id, broker.keepalive_s, _IN_FLIGHT, broker.username, broker.password)
+        most = broker.max_packet_bytes
+        login = Login(client_id, broker.keepalive_s, _IN_FLIGHT, most, broker.username, broker.password)
         line = Line(broker.host, broker.port, broker.ca_file, login)
         self._generation += 1
         self._connected = True

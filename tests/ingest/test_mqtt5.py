@@ -120,9 +120,17 @@ def test_a_length_of_five_bytes_is_refused():
         list(mqtt5.split(bytearray(b"\x30\xff\xff\xff\xff\x01")))
 
 
+def test_a_packet_larger_than_agreed_is_refused_by_its_length_and_not_waited_for():
+    raw = mqtt5.publish("t", bytes(1000))
+    assert [len(packet.body) for packet in mqtt5.split(bytearray(raw), len(raw))] == [len(raw) - 3]
+    with pytest.raises(ProtocolError, match="1,007 bytes, though ingest said that it takes 1,006 at most; lower"):
+        list(mqtt5.split(bytearray(raw[:3]), len(raw) - 1))
+
+
 def test_a_login_is_written_by_the_standard():
-    packet = only(mqtt5.connect(Login("me", 10, 1000, "user", "pass")))
-    assert packet == (1, 0, b"\x00\x04MQTT\x05\xc2\x00\x0a\x03\x21\x03\xe8\x00\x02me\x00\x04user\x00\x04pass")
+    packet = only(mqtt5.connect(Login("me", 10, 1000, 65_536, "user", "pass")))
+    properties = b"\x08\x21\x03\xe8\x27\x00\x01\x00\x00"
+    assert packet == (1, 0, b"\x00\x04MQTT\x05\xc2\x00\x0a" + properties + b"\x00\x02me\x00\x04user\x00\x04pass")
 
 
 def arrival(size: int) -> Arrival:

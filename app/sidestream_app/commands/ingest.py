@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from sidestream_app.commands.options import BrokerHost, BrokerPort, Dsn, Hints, MetricsHost, MetricsPort
 
@@ -20,6 +21,15 @@ def run(
     broker_keepalive: Annotated[
         int, Parameter(env_var="SIDESTREAM_BROKER_KEEPALIVE", help="Seconds after which a silent line is given up.")
     ] = 10,
+    max_packet_mb: Annotated[
+        int,
+        Parameter(
+            env_var="SIDESTREAM_MAX_PACKET_MB",
+            validator=Number(gte=1, lte=255),
+            help="Largest MQTT packet taken, MiB. The broker is told, and is left if it sends more. A device's larger frame"
+            " waits on its gateway: set the broker's own limit no higher, so that the gateway parks and reports it.",
+        ),
+    ] = 4,
     hints: Hints = None,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
@@ -31,5 +41,6 @@ def run(
     from sidestream_ingest.subscriber import BrokerAddress
     from sidestream_ingest.worker import Settings, serve
 
-    broker = BrokerAddress(broker_host, broker_port, broker_user, broker_password, broker_ca, broker_keepalive)
+    most = max_packet_mb * 1024 * 1024
+    broker = BrokerAddress(broker_host, broker_port, broker_user, broker_password, broker_ca, broker_keepalive, most)
     return serve(Settings(dsn, broker, hints, metrics_port=metrics_port, metrics_host=metrics_host))
