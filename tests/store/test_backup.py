@@ -30,6 +30,7 @@ from sidestream_store.maintenance import compact
 from sidestream_store.migrate import known_migrations, migrate
 from sidestream_store.partitions import Partitions
 from sidestream_store.quarantine import Message
+from sidestream_store.workers import Identity, beat
 from sidestream_twin.update import update
 
 pytestmark = pytest.mark.server
@@ -227,6 +228,19 @@ def test_every_table_of_the_schema_is_in_a_backup_or_left_out_for_a_reason(fille
         " ('pg_catalog', 'information_schema', 'sidestream') AND tablename !~ '^_?yoyo'"
     ).fetchall()
     assert others == [], "tables of another schema are in no backup"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_database_that_somebody_works_on_is_refused_even_if_forced(filled, database, tmp_path, force):
+    file = tmp_path / "hub.zip"
+    save(database, file)
+    beat(filled, Identity("ingest", host="box", pid=77), {})
+    before = content(filled)
+    with pytest.raises(ConfigurationError, match=r"ingest \(process 77 on box\).*Nothing was changed"):
+        load(database, file, force=force)
+    assert content(filled) == before
+    filled.execute("UPDATE sidestream.worker SET seen_at = now() - interval '21 s'")
+    load(database, file, force=True)
 
 
 def test_a_database_in_use_is_refused_unless_forced_and_then_only_after_the_file_was_checked(

@@ -30,12 +30,14 @@ def load(dsn: str, path: Path, *, force: bool = False, progress: Progress = lamb
     """The database holds exactly what the archive does, at today's schema.
 
     Every table of the archive is checked before the database is touched. ConfigurationError, and nothing is changed: the
-    archive is damaged, or made by a newer version, or the database holds a hub already (unless `force`, which deletes it).
+    archive is damaged, or made by a newer version, a process works on the database, or it holds a hub already (unless
+    `force`, which deletes it).
     """
     with opened(path) as archive:
         manifest = archive.manifest
         _check_age(path, manifest)
         with open_connection(dsn, "restore", autocommit=True) as connection, transient_errors("restore the database"):
+            _check_idle(connection)
             if not force:
                 _check_empty(connection)
             for table in manifest.tables:
@@ -73,6 +75,22 @@ def _check_empty(connection: psycopg.Connection[Any]) -> None:
         raise ConfigurationError(
             "The database holds a hub already. Restore into an empty database (CREATE DATABASE …), or delete what is "
             "there with --force. Nothing was changed."
+        )
+
+
+def _check_idle(connection: psycopg.Connection[Any]) -> None:
+    """Nobody said within three beats of the heart that it works on this database."""
+    there = connection.execute("SELECT to_regclass('sidestream.worker') IS NOT NULL").fetchone()
+    if not there or not there[0]:
+        return
+    busy = connection.execute(
+        "SELECT kind, host, pid FROM sidestream.worker WHERE seen_at > now() - make_interval(secs => 3 * every_s + 5) ORDER BY 1, 2, 3"
+    ).fetchall()
+    if busy:
+        names = ", ".join(f"{kind} (process {pid} on {host})" for kind, host, pid in busy)
+        raise ConfigurationError(
+            f"Somebody works on this database: {names}. What it still holds in memory would go into the restored hub. Stop it"
+            " and restore again; one that was killed counts as there for 20 s more. Nothing was changed."
         )
 
 
