@@ -14,7 +14,7 @@ from typing import Any, LiteralString, TypeAlias, TypeVar
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from sidestream_contracts.errors import ConfigurationError, DomainError
 from sidestream_store.connect import transient_errors
@@ -77,11 +77,31 @@ async def query(pool: Pool, record: type[Row], text: LiteralString | sql.Compose
     statement = sql.SQL(text) if isinstance(text, str) else text
     try:
         with transient_errors("Reading"):
-            async with pool.connection() as connection, connection.cursor(row_factory=class_row(record)) as cursor:
+            async with _taken(pool) as connection, connection.cursor(row_factory=class_row(record)) as cursor:
                 await cursor.execute(statement, values)
                 return await cursor.fetchall()
     except (psycopg.DataError, UnicodeEncodeError) as error:
         raise DomainError(f"A value of the question is nothing that the database can hold: {error}.") from error
+
+
+@asynccontextmanager
+async def _taken(pool: Pool) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """A connection of the pool. Where none comes in time, one is opened beside it, whose error tells why."""
+    try:
+        connection = await pool.getconn()
+    except PoolTimeout as error:
+        await _ask_why(pool)
+        raise PoolTimeout(f"all {pool.max_size} connections were busy for {_WAIT_S:g} s; try again") from error
+    try:
+        async with connection:
+            yield connection
+    finally:
+        await pool.putconn(connection)
+
+
+async def _ask_why(pool: Pool) -> None:
+    beside = await psycopg.AsyncConnection.connect(str(pool.conninfo), **_connection_settings("asks why"))
+    await beside.close()
 
 
 def select(record: type[Any], view: LiteralString, tail: LiteralString = "") -> sql.Composed:
