@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sidestream_contracts.errors import ConfigurationError
@@ -104,14 +103,6 @@ def load(files: Mapping[str, str]) -> Loaded:
     )
     dashboards = tuple(LoadedDashboard(name, content) for name, content in sorted(parsed.items()))
     return Loaded(dashboards, rules, files.get(ALERTS_FILE, ""))
-
-
-def read_files(folder: Path) -> dict[str, str]:
-    """The generated files in a folder, as `generate` gives them; ConfigurationError where there are none."""
-    files = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.json")}
-    if not files:
-        raise ConfigurationError(f"There is no dashboard in {folder}; run `sidestream dashboards write`.")
-    return files
 
 
 def _parse(name: str, text: str) -> Json:

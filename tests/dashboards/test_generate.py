@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from sidestream_dashboards.generate import drift, generate, write
-from sidestream_dashboards.loaded import load, read_files
+from sidestream_dashboards.loaded import load
 from sidestream_dashboards.source import DATASOURCE_TYPE, DATASOURCE_UID, FOLDERS
 from sidestream_dashboards.static import static_problems
 
@@ -35,7 +35,7 @@ def test_drift_names_missing_changed_and_left_over_files_and_write_mends_them(tm
     assert drift(tmp_path) == wrong
     assert write(tmp_path) == wrong
     assert drift(tmp_path) == []
-    assert read_files(tmp_path) == generate()
+    assert {str(f.relative_to(tmp_path)): f.read_text() for f in tmp_path.rglob("*.json")} == generate()
 
 
 def test_nothing_is_wrong_that_shows_without_a_database():
