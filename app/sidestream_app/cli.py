@@ -147,8 +147,8 @@ app.command(f"{_HERE}.chaos:app", name="chaos", help="Break the whole product on
 
 def main() -> None:
     """Runs one command; errors of ours come out as a sentence and an exit code, never as a traceback."""
-    configure_logging()
     try:
+        configure_logging()
         result = app(result_action="return_value")
         sys.stdout.flush()
     except KeyboardInterrupt:

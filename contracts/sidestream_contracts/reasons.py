@@ -173,6 +173,14 @@ REASONS: dict[str, Reason] = {
             "A recorded time lies before 1900 or after 2100.",
             "Correct time_column and time_format in edge.yaml, then play the recording again; discard what came.",
         ),
+        Reason(
+            "time_dropped",
+            "reading",
+            "The sensor's readings of that time were dropped by age; its figures stay as they were made from all of them.",
+            "Nothing, if it may be forgotten: discard it. Else keep what is here (`show`), and raise retention.readings_days "
+            "in hub.yaml above the time for which a gateway may be away.",
+            never="what was dropped of that time is gone, so no figure can be made again with it",
+        ),
         Reason("bad_quality", "reading", "`q` is none of 0 good, 1 uncertain, 2 bad.", _BROKEN),
         Reason(
             "not_a_number",

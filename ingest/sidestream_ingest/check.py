@@ -133,6 +133,8 @@ def check_closely(
         try:
             sensor = _sensor(name, index, kind, device_id=device_id, catalogue=catalogue, snippet=snippet)
             time_us, quality = values.time(t, bounds), values.quality(q)
+            if not recorded:
+                values.still_kept(time_us, sensor)
             if kind == "scans":
                 scans.append(Scan(time_us, _of_kind(sensor, kind), values.code(val), values.rssi(rssi), quality))
             else:

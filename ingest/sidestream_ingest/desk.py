@@ -19,7 +19,7 @@ from sidestream_ingest.layout import Layouts
 from sidestream_ingest.plain import Arrived
 from sidestream_ingest.sending import read_sending
 from sidestream_store.batch import CheckedFrame
-from sidestream_store.catalogue import Catalogue, announce, device_number, hub_version, load_catalogue, save_status
+from sidestream_store.catalogue import Catalogue, announce, device_number, is_current, load_catalogue, save_status
 from sidestream_store.connect import Connection
 from sidestream_store.delivery import apply_frames
 from sidestream_store.quarantine import Message, Quarantined
@@ -42,7 +42,7 @@ class Batch:
 
 
 class Desk:
-    """Knows the hub as applied and what devices announced; reloads when a new version is applied."""
+    """Knows the hub as applied and what devices announced; reloads when that has changed."""
 
     def __init__(self) -> None:
         self._catalogue: Catalogue | None = None
@@ -103,7 +103,7 @@ class Desk:
     def _current(self, connection: Connection) -> Catalogue:
         now = time.monotonic()
         if self._catalogue is None or (
-            now - self._looked_at > _RELOAD_S and hub_version(connection) != self._catalogue.version
+            now - self._looked_at > _RELOAD_S and not is_current(connection, self._catalogue)
         ):
             self._catalogue = load_catalogue(connection)
             self._numbers.clear()

@@ -99,6 +99,8 @@ def _candidate(place: int, arrived: Arrived, layouts: Layouts) -> _Candidate | N
     if layout is None or len(layout.sensor_id) != count:
         return None
     bounds = Bounds.at_door(layouts.catalogue, message.received_at, recorded=frame.clock == "recorded")
+    if not bounds.recorded:
+        bounds = bounds.since(layouts.catalogue.dropped_before_us)
     return _Candidate(place, frame, layout, bounds)
 
 

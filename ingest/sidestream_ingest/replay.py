@@ -18,7 +18,7 @@ from sidestream_contracts.snippets import as_line, sensor_entry
 from sidestream_contracts.topics import DeviceAddress, parse_topic
 from sidestream_ingest.check import ANNOUNCED_UNIT, check_frame
 from sidestream_store.batch import CheckedFrame
-from sidestream_store.catalogue import Catalogue, announce, device_number, hub_version, load_catalogue
+from sidestream_store.catalogue import Catalogue, announce, device_number, is_current, load_catalogue
 from sidestream_store.connect import Connection, open_connection
 from sidestream_store.partitions import Partitions
 from sidestream_store.quarantine.entries import Entry, Selection, announced, entry, lock_open, select_open
@@ -134,7 +134,7 @@ class _Replayer:
         return f"`- {as_line(sensor_entry(sensor, address.device, told, scans=scans))}` and run `sidestream hub apply`."
 
     def _current(self) -> Catalogue:
-        if self._catalogue is None or hub_version(self._connection) != self._catalogue.version:
+        if self._catalogue is None or not is_current(self._connection, self._catalogue):
             self._catalogue = load_catalogue(self._connection)
             self._announced.clear()
         return self._catalogue

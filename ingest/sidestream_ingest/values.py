@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from sidestream_contracts.errors import ContractError
-from sidestream_store.catalogue import Catalogue
+from sidestream_store.catalogue import Catalogue, KnownSensor
 
 LARGEST = 1e30
 """A value beyond it is no measurement of anything."""
@@ -35,6 +35,10 @@ class Bounds:
     def at_door(catalogue: Catalogue, received_at: datetime, *, recorded: bool) -> Bounds:
         """Recorded frames may be of any time of this and the last century; live ones of about now."""
         return _RECORDED if recorded else _live(received_at, catalogue.late_s, catalogue.early_s)
+
+    def since(self, from_us: int) -> Bounds:
+        """The same, but for what was measured before `from_us`."""
+        return self if from_us <= self.from_us else Bounds(from_us, self.to_us, self.recorded)
 
 
 _RECORDED = Bounds(_EARLIEST_US, _LATEST_US, recorded=True)
@@ -67,6 +71,17 @@ def time(t: Any, bounds: Bounds) -> int:
     return int(t)
 
 
+def still_kept(time_us: int, sensor: KnownSensor) -> None:
+    """ContractError `time_dropped` where the sensor's readings of that time were dropped by age."""
+    if sensor.dropped_from_us <= time_us < sensor.dropped_before_us:
+        before_at = datetime.fromtimestamp(sensor.dropped_before_us / 1e6, UTC)
+        raise ContractError(
+            "time_dropped",
+            f"Its sensor's readings from before {before_at:%Y-%m-%d %H:%M} UTC were dropped by age (`retention.readings_days`"
+            " in hub.yaml); taken, it would go as well, and change no figure of that time.",
+        )
+
+
 def span(us: int) -> str:
     """A length of time, µs, in the largest unit of which it has two or more, for a person to read."""
     for unit_s, word in _SPANS:
@@ -92,7 +107,7 @@ def value(val: Any) -> float | None:
         )
     if isinstance(val, float) and not math.isfinite(val):
         raise ContractError("not_finite", f"`val` is {val}; a number that is not known is null.")
-    if abs(val) > LARGEST:
+    if abs(val) > 2 * LARGEST or abs(float(val)) > LARGEST:  # as what is stored, a float; a huge integer is none
         raise ContractError("out_of_bounds", f"`val` is larger than {LARGEST:g}.")
     return float(val) if abs(val) >= SMALLEST else 0.0
 

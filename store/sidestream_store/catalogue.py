@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from sidestream_contracts.errors import ContractError
+from sidestream_contracts.errors import ConfigurationError, ContractError
 from sidestream_contracts.units import unit_trouble
 from sidestream_store.connect import transient_errors
 
@@ -19,7 +19,8 @@ from sidestream_store.connect import transient_errors
 class KnownSensor:
     """A sensor of the hub: its number, the device that may publish it, what it measures, and in which unit it is sent.
 
-    `unit_trouble` says why its readings can't be taken: its edge announced another unit than hub.yaml says.
+    `unit_trouble` says why its readings can't be taken: its edge announced another unit than hub.yaml says. Its live
+    readings from `dropped_from_us` to `dropped_before_us` (µs UTC) were dropped by age.
     """
 
     sensor_id: int
@@ -31,6 +32,8 @@ class KnownSensor:
     sent_offset: float = 0.0
     announced_unit: str | None = None
     unit_trouble: str | None = None
+    dropped_from_us: int = 0
+    dropped_before_us: int = 0
 
     @property
     def is_converted(self) -> bool:
@@ -49,7 +52,10 @@ class KnownSensor:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """One applied version of the hub, as far as checking needs it."""
+    """One applied version of the hub, as far as checking needs it.
+
+    `dropped`: of how many sensors retention has dropped something, and up to when of any; the latest in µs as well.
+    """
 
     version: int
     hub: str
@@ -57,10 +63,14 @@ class Catalogue:
     early_s: float
     devices: Mapping[tuple[str, str], int]
     sensors: Mapping[str, KnownSensor]
+    dropped: tuple[int, datetime | None] = (0, None)
     device_ids: frozenset[int] = field(init=False)
+    dropped_before_us: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "device_ids", frozenset(self.devices.values()))
+        latest = max((sensor.dropped_before_us for sensor in self.sensors.values()), default=0)
+        object.__setattr__(self, "dropped_before_us", latest)
 
 
 def announce(catalogue: Catalogue, device_id: int, units: Mapping[str, str | None]) -> Catalogue:
@@ -75,33 +85,43 @@ def announce(catalogue: Catalogue, device_id: int, units: Mapping[str, str | Non
 
 
 def load_catalogue(connection: psycopg.Connection) -> Catalogue:
-    """The hub as applied now."""
+    """The hub as applied now; ConfigurationError where none is."""
     with transient_errors("load the catalogue"), connection.transaction():
         hub = connection.execute("SELECT version_id, id, late_s, early_s FROM sidestream.hub").fetchone()
-        assert hub is not None
+        if hub is None:
+            raise ConfigurationError("No hub is applied to the database; run `sidestream hub apply hub.yaml` first.")
         devices = connection.execute(
             "SELECT party, id, device_id FROM sidestream.device WHERE removed_at IS NULL"
         ).fetchall()
         sensors = connection.execute(
             "SELECT s.id, s.sensor_id, s.device_id, s.quantity, s.unit, s.sent_unit, s.sent_factor, s.sent_offset,"
-            " u.announced_unit FROM sidestream.sensor s JOIN sidestream_v.sensor_unit u ON u.sensor = s.id"
-            " WHERE s.removed_at IS NULL"
+            " u.announced_unit, COALESCE(extract(epoch FROM d.from_at) * 1000000, 0)::bigint,"
+            " COALESCE(extract(epoch FROM d.before) * 1000000, 0)::bigint"
+            " FROM sidestream.sensor s JOIN sidestream_v.sensor_unit u ON u.sensor = s.id"
+            " LEFT JOIN sidestream.dropped d USING (sensor_id) WHERE s.removed_at IS NULL"
         ).fetchall()
+        dropped = connection.execute("SELECT count(*), max(before) FROM sidestream.dropped").fetchone() or (0, None)
     return Catalogue(
         hub[0],
         hub[1],
         hub[2],
         hub[3],
         {(party, device): number for party, device, number in devices},
-        {row[0]: KnownSensor(*row[1:8]).heard(row[8]) for row in sensors},
+        {
+            row[0]: replace(KnownSensor(*row[1:8]).heard(row[8]), dropped_from_us=row[9], dropped_before_us=row[10])
+            for row in sensors
+        },
+        dropped,
     )
 
 
-def hub_version(connection: psycopg.Connection) -> int:
-    """Number of the applied hub version, to see cheaply whether the catalogue is still right."""
-    with transient_errors("read the hub version"):
-        row = connection.execute("SELECT version_id FROM sidestream.hub").fetchone()
-    return int(row[0]) if row else 0
+def is_current(connection: psycopg.Connection, catalogue: Catalogue) -> bool:
+    """Whether the catalogue is still right: no other hub version was applied and nothing dropped since it was loaded."""
+    with transient_errors("look whether the catalogue is right"):
+        row = connection.execute(
+            "SELECT (SELECT version_id FROM sidestream.hub), count(*), max(before) FROM sidestream.dropped"
+        ).fetchone()
+    return row == (catalogue.version, *catalogue.dropped)
 
 
 def device_number(connection: psycopg.Connection, party: str, device: str) -> int:

@@ -1,7 +1,9 @@
 """The ledger: which frames are committed. It alone prevents doubles, and acknowledgements are read from it alone.
 
 A frame is in it when its row is in `frame`, or when its seq is in `held`: the ranges known to be committed, into which old
-rows are folded. `held` is raised only from rows that are committed, so it never says too much.
+rows are folded. `held` is raised only from rows that are committed, so it never says too much. It says less than it could
+where a sender leaves ever more gaps: from `MOST_RANGES` on a lane's `held` stays as it is, its rows in `frame` are kept, and
+acknowledgements are read from them, so that none gets dearer with the gaps before it.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from sidestream_store.columns import flags, micros, numbers, words
 from sidestream_store.connect import Connection, transient_errors
 from sidestream_store.quarantine import Quarantined
 
+MOST_RANGES = 2_000
+"""Ranges in one lane's `held` from which it is not raised any more; the same in `fold_ledger` (migration 0014)."""
 _MAX_RANGES = 64
 _FOLD_LOCK = 1_566_965_766
 """The advisory lock of migration 0006: apply-once holds it shared, folding alone."""
@@ -47,11 +51,12 @@ _HOLD = (
     "   FROM k LEFT JOIN sidestream.frame f USING (device_id, epoch, lane, seq) GROUP BY device_id, epoch, lane),"
     " grown AS (INSERT INTO sidestream.frame_mark AS m (device_id, epoch, lane, held)"
     "   SELECT device_id, epoch, lane, COALESCE(committed, '{}') FROM asked ORDER BY device_id, epoch, lane"
-    "   ON CONFLICT (device_id, epoch, lane) DO UPDATE SET held = m.held + excluded.held"
+    "   ON CONFLICT (device_id, epoch, lane) DO UPDATE SET held ="
+    f"   CASE WHEN (SELECT count(*) FROM unnest(m.held)) >= {MOST_RANGES} THEN m.held ELSE m.held + excluded.held END"
     "   RETURNING device_id, epoch, lane, held)"
     " SELECT device_id, replace(epoch::text, '-', ''), lane::text, lower(r), upper(r) - 1, r && a.seqs"
     " FROM grown JOIN asked a USING (device_id, epoch, lane)"
-    " CROSS JOIN LATERAL unnest(held) WITH ORDINALITY AS h (r, place)"
+    " CROSS JOIN LATERAL unnest(held + COALESCE(a.committed, '{}')) WITH ORDINALITY AS h (r, place)"
     " WHERE place <= %s OR r && a.seqs ORDER BY device_id, epoch, lane, place"
 )
 

@@ -19,7 +19,7 @@ from sidestream_store.delivery import apply_frames
 from sidestream_store.fault_injection import refuse_value
 from sidestream_store.guard import check_writable
 from sidestream_store.hub_apply import apply_hub
-from sidestream_store.ledger import acknowledgements, fold
+from sidestream_store.ledger import MOST_RANGES, acknowledgements, fold
 from sidestream_store.partitions import Partitions
 from sidestream_store.quarantine import Message
 
@@ -191,6 +191,28 @@ def test_frames_above_more_gaps_than_fit_one_acknowledgement_are_acknowledged_to
     assert (ack.upto, len(ack.also), ack.also[0], ack.also[-1]) == (1, 64, (3, 3), (1001, 1001))
 
 
+def test_a_sender_that_leaves_gaps_for_ever_is_acknowledged_at_a_bounded_cost(hub):
+    """From so many ranges on the ledger's own rows tell what is committed; they stay, so nothing is applied twice."""
+    body = readings_body(("flow", NOW_US, 1.0))
+    frames = [checked(hub, body, seq) for seq in (2, 5001, 5003)]
+    apply_frames(hub, frames[:1])
+    acknowledgements(hub, [frames[0].ledger_key])
+    hub.execute(
+        "UPDATE sidestream.frame_mark SET held = (SELECT range_agg(int8range(2 * n, 2 * n, '[]')) FROM generate_series(1, %s) n)",
+        [MOST_RANGES],
+    )
+    apply_frames(hub, frames[1:])
+    acks = acknowledgements(hub, [f.ledger_key for f in frames])
+    assert {2, 5001, 5003} <= set(told(acks))
+    assert 5002 not in told(acks)
+    ask = "SELECT count(*) FROM sidestream.frame_mark, unnest(held)"
+    assert hub.execute(ask).fetchone() == (MOST_RANGES,)
+    assert fold(hub, NOW + timedelta(days=1)) == 0
+    again = apply_frames(hub, frames)
+    assert (again.new, again.seen) == (0, 3)
+    assert 5003 in told(acknowledgements(hub, [frames[2].ledger_key]))
+
+
 def test_the_ledger_folds_to_ranges_and_a_folded_frame_stays_committed(hub):
     frames = [checked(hub, readings_body(("flow", NOW_US + n, float(n))), n) for n in range(1, 11)]
     apply_frames(hub, frames)
@@ -281,6 +303,8 @@ def test_ingest_refuses_to_start_when_something_hangs_on_the_readings(hub, state
 def test_ingest_refuses_a_database_without_a_hub(database, connect):
     with pytest.raises(ConfigurationError, match="hub apply"):
         check_writable(connect())
+    with pytest.raises(ConfigurationError, match="hub apply"):
+        load_catalogue(connect())
 
 
 def test_a_lost_connection_is_transient(hub, database):

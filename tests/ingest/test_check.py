@@ -253,6 +253,14 @@ def test_what_is_closer_to_zero_than_any_measurement_is_zero(val):
     assert list(map(repr, fast.readings.value.tolist())) == ["0.0", "1e-99"]
 
 
+@pytest.mark.parametrize("many", [1, 20])
+@pytest.mark.parametrize("val", [10**30, int(1e30) + 1, int(1e30) + 2**46, int(1e30) + 2**47, -int(1e30) - 1, 10**400])
+def test_an_integer_at_the_bound_is_judged_alike_on_both_ways(val, many):
+    fast, closely = both_ways(readings_body(*[("flow", NOW_US + n, val) for n in range(many)]))
+    assert fast is None or outcome(fast) == outcome(closely)
+    assert (fast is not None) == (not closely.quarantine) == (abs(val) < 10**31 and abs(float(val)) <= 1e30)
+
+
 @given(st.lists(FAST, min_size=1, max_size=20))
 def test_a_good_frame_goes_the_fast_way(rows):
     fast, closely = both_ways(readings_body(*rows))

@@ -168,6 +168,26 @@ def test_bounds_at_the_door_are_those_of_the_time_at_which_it_came(lab):
     assert [o.readings for o in lab.replay()] == [1]  # however long the entry lay there
 
 
+def test_what_comes_into_time_that_was_dropped_by_age_is_told_and_kept_apart(lab):
+    """Taken, it would go again with the next run of retention, and no figure would have changed."""
+    lab.arrive(readings_body(("new", NOW_US, 2.0), ("new", NOW_US + 60_000_000, 3.0)), 1)
+    lab.apply(2)
+    lab.sql.execute(
+        "INSERT INTO sidestream.dropped SELECT sensor_id, %s, %s FROM sidestream.sensor WHERE id = 'new'",
+        [NOW - timedelta(days=1), NOW + timedelta(seconds=30)],
+    )
+    lab.arrive(readings_body(("new", NOW_US + 1, 4.0), ("new", NOW_US + 60_000_001, 5.0)), 2)
+    lab.arrive(readings_body(*[("new", NOW_US + n, 6.0) for n in range(20)], clock="recorded"), 3)
+    (outcome,) = [o for o in lab.replay() if o.readings]
+    assert outcome.left == (("time_dropped", 1),)
+    (sentence,) = lab.rows("SELECT DISTINCT detail FROM sidestream.quarantine WHERE reason = 'time_dropped'")
+    assert "dropped by age" in sentence[0]
+    assert lab.values() == [3.0, 5.0]
+    assert [row[1:] for row in lab.states() if row[0] == "open"] == [("time_dropped", 1), ("time_dropped", 1)]
+    assert all("must not be replayed" in o.outcome for o in lab.replay())
+    assert lab.rows("SELECT count(*) FROM sidestream.reading_recorded") == [(20,)]
+
+
 def test_codes_keep_their_signal_strength_and_recorded_frames_their_clock(lab):
     lab.arrive(scans_body(("newgate", NOW_US, "BAG-1"), rssi=[-61.5]), 1, channel="scans", lane="scan")
     lab.arrive(readings_body(("new", 1_514_934_000_000_000, 1.0), clock="recorded"), 2)

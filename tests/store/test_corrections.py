@@ -193,6 +193,24 @@ def test_what_is_not_yet_published_is_changed_in_place(flow):
     assert revisions == [(0.0, 1), (2.0, 2)]
 
 
+def test_a_roll_up_says_whether_it_rests_on_a_correction_now_and_as_known_then(flow):
+    day = START.replace(hour=22, minute=0)  # the second of the hub's days, of 25 hours
+    made = make(flow, Draft("flow", day, day + timedelta(hours=2), "set", "x", "Kari", value=2.0), NOW)[0]
+    refresh(flow, NOW + timedelta(seconds=5))
+    ask = "SELECT bucket FROM sidestream_v.rollup_{} WHERE corrected ORDER BY bucket"
+    hours = [(day,), (day + timedelta(hours=1),)]
+    assert [len(flow.execute(ask.format(level)).fetchall()) for level in LEVELS] == [17, 2, 1]
+    assert flow.execute(ask.format("1h")).fetchall() == hours
+    assert flow.execute(ask.format("1d")).fetchall() == [(day,)]
+    withdraw(flow, made.correction_id, "Ola", "it was right", NOW + timedelta(seconds=10))
+    refresh(flow, NOW + timedelta(seconds=15))
+    for seconds, found in ((-1, []), (7, hours), (20, [])):
+        then = f"1h_as_known('{NOW + timedelta(seconds=seconds)}')"
+        assert flow.execute(ask.format(then)).fetchall() == found, seconds
+    assert flow.execute(ask.format("1h")).fetchall() == []
+    assert flow.execute(ask.format("1h_history")).fetchall() == hours
+
+
 def test_what_a_correction_changes_is_kept_however_young(flow):
     flow.execute("UPDATE sidestream.hub SET settle_s = 900")
     flow.execute("UPDATE sidestream.reading SET value = 1 WHERE time = %s", [START])

@@ -114,3 +114,22 @@ def test_the_audit_counts_what_was_kept_and_what_was_only_counted_but_not_what_t
     insert(connection, *(bad(n) for n in range(2 * KEPT + 5)), bad(0, reason="hash_mismatch"), size=300)
     assert audit.quarantined(database, [EPOCH]).uncounted == 3 * (2 * KEPT + 5)
     assert audit.quarantined(database, ["f" * 32]).uncounted == 0
+
+
+def test_a_gateway_that_starts_again_and_again_gets_no_more_than_a_hundred_counts_and_one(connect):
+    connection = connect()
+    insert(connection, *(bad(n) for n in range(2 * KEPT)), size=100)
+    starts = KEPT + 30
+    for start in range(starts):
+        epoch = f"{start:032x}"
+        raw = f"late {start}".encode()
+        message = Message("t", "h/a/gw", raw, NOW - timedelta(hours=starts - start), (("epoch", epoch), ("seq", "1")))
+        insert(connection, message.quarantined("unknown_sensor", "A sentence.", 3))
+    counted = connection.execute(
+        "SELECT hash, count::int, readings::int, detail FROM sidestream.quarantine WHERE counted_only ORDER BY hash"
+    ).fetchall()
+    assert len(counted) == KEPT + 1
+    assert totals(connection) == (2 * KEPT + starts, 3 * (2 * KEPT + starts))
+    (merged,) = [row for row in counted if row[0] == "counted earlier"]
+    assert merged[1:3] == (30, 90)
+    assert "starts of its agent before" in merged[3]

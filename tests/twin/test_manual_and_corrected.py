@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 
+import pyarrow.parquet as pq
 import pytest
 from hub_files import TEST_HUB
 from twin_lab import NOON, Batch, Lab, at, heat_readings, silo_readings, whole_hub
@@ -14,6 +16,11 @@ from sidestream_app.commands.enter import enter
 from sidestream_contracts.errors import ConfigurationError, DomainError
 from sidestream_store.corrections.model import Draft
 from sidestream_store.corrections.write import make, withdraw
+from sidestream_store.export.run import Asked, export
+from sidestream_store.export.tables import READINGS
+from sidestream_store.read.live import latest
+from sidestream_store.read.pool import open_pool
+from sidestream_store.read.series import Cursor, page, readings
 from sidestream_twin.update import update_until_clean
 
 pytestmark = pytest.mark.server
@@ -50,6 +57,25 @@ def test_a_count_is_a_figure_of_origin_manual_with_its_own_deviation(counted: La
     entry = "SELECT value, sd, unit, given_value, given_unit, author, entered_by <> '' FROM sidestream_v.manual_entry"
     assert counted.one(entry) == (4.0, 0.05, "t", "4000", "kg", "Kari", True)
     assert counted.one("SELECT state FROM sidestream_v.device WHERE device = 'office'") == ("manual",)
+
+
+def test_the_deviation_that_a_person_gave_is_told_wherever_the_reading_is(counted: Lab, tmp_path):
+    say(counted, "4", sd="0.05")
+    say(counted, "4.1", seconds=15.0)
+    number = counted.one("SELECT sensor_id FROM sidestream.sensor WHERE id = 'silo_count'")[0]
+
+    async def read() -> tuple[list[float | None], float | None]:
+        async with open_pool(counted.dsn, "test", size=1) as pool:
+            found = await page(pool, readings(number), Cursor(at(0)), at(60), 10)
+            (newest,) = await latest(pool, ["silo_count"])
+            return [row.entered_sd for row in found.rows], newest.sd
+
+    declared = 4.1 * 0.05 / 3**0.5
+    assert asyncio.run(read()) == ([0.05, None], pytest.approx(declared))
+    counted.connection.execute("UPDATE sidestream.manual_entry SET sd = 0.02 WHERE value = 4.1")
+    assert asyncio.run(read()) == ([0.05, 0.02], 0.02)
+    export(counted.dsn, Asked(READINGS, at(0), at(60), ("silo_count",)), tmp_path / "out.parquet", "parquet")
+    assert pq.read_table(tmp_path / "out.parquet")["sd"].to_pylist() == [0.05, 0.02]
 
 
 def test_the_same_entry_twice_is_one_and_another_for_that_instant_is_refused(counted: Lab, capsys):
@@ -120,6 +146,10 @@ def test_a_correction_of_a_range_sixty_days_ago_changes_figures_and_judgement_th
     old = "SELECT value, revision FROM sidestream_v.twin_value_as_known(%s) WHERE time = %s AND quantity = 'heat_flow'"
     new = lab.one(old, later, at(days + 150))
     assert (new[0], new[1]) == (pytest.approx(2 * lab.one(old, then, at(days + 150))[0]), 2)
+    marked = (
+        "SELECT DISTINCT time FROM sidestream_v.twin_value WHERE flags ? 'corrected' AND subject = 'heat' ORDER BY 1"
+    )
+    assert [row[0] for row in lab.connection.execute(marked)] == [at(days + 100 + 10 * n) for n in range(10)]
     withdraw(lab.connection, made.correction_id, "Ola", "it was right", later)
     update_until_clean(lab.dsn, now_at=later)
     assert lab.dump() == before | {"agreement": lab.dump()["agreement"]}

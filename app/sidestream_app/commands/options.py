@@ -6,8 +6,21 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+
+def _says_something(_: object, address: str) -> None:
+    """An empty address would mean whatever database libpq finds by itself, or wait for one for ever."""
+    if not address.strip():
+        raise ValueError("it is empty; give the database's address, e.g. postgresql://user@host/database")
+
+
 Dsn = Annotated[
-    str, Parameter(name="--dsn", env_var="SIDESTREAM_DSN", help="PostgreSQL address (libpq URI or keywords).")
+    str,
+    Parameter(
+        name="--dsn",
+        env_var="SIDESTREAM_DSN",
+        help="PostgreSQL address (libpq URI or keywords).",
+        validator=_says_something,
+    ),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="One JSON object on stdout, for programs.")]
 BrokerHost = Annotated[str, Parameter(name="--broker-host", env_var="SIDESTREAM_BROKER_HOST", help="MQTT broker.")]

@@ -53,7 +53,7 @@ def export(
 ) -> Exported:
     """The rows are in `path`, all as of one instant; the file is there whole or not at all.
 
-    DomainError for an unknown sensor; ConfigurationError when the file is there already (unless `force`).
+    DomainError for an unknown sensor or subject; ConfigurationError when the file is there already (unless `force`).
     """
     with (
         written_aside(path, force=force) as file,
@@ -73,6 +73,8 @@ def _write(
     if hub is None:
         raise ConfigurationError("No hub is applied to the database, so there is nothing to export.")
     listed = _chosen(asked, meters(connection))
+    if not asked.source.by_sensor:
+        _check_subjects(connection, asked.only)
     columns = Meters(listed, si=asked.si)
     about = {
         "hub": hub[0],
@@ -163,3 +165,18 @@ def _parsed(source: Source, lines: list[bytes]) -> pa.Table:
             false_values=["f"],
         ),
     )
+
+
+def _check_subjects(connection: psycopg.Connection[Any], only: Sequence[str]) -> None:
+    """Every one of them is a stream or node of today's hub, or was one of which there are figures."""
+    for subject in only:
+        if connection.execute("SELECT FROM sidestream_v.twin_value WHERE subject = %s LIMIT 1", [subject]).fetchone():
+            continue
+        rows = connection.execute(
+            "SELECT id FROM sidestream_v.stream UNION SELECT id FROM sidestream_v.node"
+        ).fetchall()
+        known = [row[0] for row in rows]
+        if subject not in known:
+            guess = nearest(subject, known)
+            hint = f"did you mean {guess!r}?" if guess else "`sidestream hub check` lists them."
+            raise DomainError(f"There is no stream or node {subject!r}; {hint}")

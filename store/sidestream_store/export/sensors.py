@@ -74,15 +74,24 @@ class Meters:
         """Values in the unit that is told; untouched, bit for bit, where that is the sensor's own."""
         return values * self._map[place, 0] + self._map[place, 1] if self.si else values
 
-    def sd(self, place: npt.NDArray[np.int64], values: Floats, readings: npt.NDArray[Any] | int = 1) -> Floats:
+    def sd(
+        self,
+        place: npt.NDArray[np.int64],
+        values: Floats,
+        readings: npt.NDArray[Any] | int = 1,
+        own: Floats | None = None,
+    ) -> Floats:
         """Standard deviation of values given in the sensor's own unit, in the unit that is told; NaN: not known.
 
+        Where a reading came with a deviation of its `own` (not NaN), that counts and not the declared accuracy.
         The class limit is systematic (limit/√3) and does not shrink with the number of readings.
         """
         limit_pct, limit_abs, random_pct, random_abs = self._accuracy[place].T
         systematic = np.hypot(limit_pct / 100 * values, limit_abs) / np.sqrt(3)
         random = np.hypot(random_pct / 100 * values, random_abs) / np.sqrt(np.maximum(readings, 1))
         spread = np.where(self._accuracy[place].any(axis=1), np.hypot(systematic, random), np.nan)
+        if own is not None:
+            spread = np.where(np.isnan(own), spread, own)
         return spread * self._map[place, 0] if self.si else spread
 
     def marks(self, place: npt.NDArray[np.int64], values: Floats, quality: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -56,7 +56,7 @@ _READING_COLUMNS = (
     Column("time", TIME, "of the measurement itself, UTC"),
     Column("sensor", WORD, "id of the sensor"),
     Column("value", pa.float64(), "as corrected; null: the source gave no number, or it was voided", _SEE),
-    Column("sd", pa.float64(), "standard deviation by the declared accuracy; null: none is declared", _SEE),
+    Column("sd", pa.float64(), "standard deviation as entered, else by the declared accuracy; null: neither", _SEE),
     Column("unit", WORD, "UCUM code of value and sd"),
     Column("quality", WORD, "what the source said: good, uncertain or bad"),
     Column("mark", WORD, "whether to trust it: good, uncertain, bad or out_of_range"),
@@ -72,6 +72,7 @@ _READING_RAW = {
     "recorded": pa.bool_(),
     "manual": pa.bool_(),
     "correction_id": pa.int64(),
+    "entered_sd": pa.float64(),
 }
 
 
@@ -82,7 +83,7 @@ def _readings(raw: Mapping[str, pa.Array], meters: Meters) -> list[pa.Array]:
         raw["time"],
         _chosen(place, meters.names),
         _number(meters.converted(place, values)) if raw["value"].null_count or meters.si else raw["value"],
-        _number(meters.sd(place, values)),
+        _number(meters.sd(place, values, own=_numpy(raw["entered_sd"]))),
         _chosen(place, meters.units),
         _chosen(quality, QUALITY_WORDS),
         _chosen(meters.marks(place, values, quality), MARKS),
@@ -104,6 +105,7 @@ _ROLLUP_COLUMNS = (
     Column("unit", WORD, "UCUM code of all of them"),
     Column("readings", pa.int64(), "how many count", "1"),
     Column("readings_not_used", pa.int64(), "without a value, bad, or out of the sensor's range", "1"),
+    Column("corrected", pa.bool_(), "true: it rests on readings that somebody corrected"),
     Column("revision", pa.int64(), "1: never changed after it was published"),
     Column("known_at", TIME, "since when the figure is what it is"),
 )
@@ -111,7 +113,9 @@ _ROLLUP_RAW = {
     "bucket": TIME,
     "sensor_id": pa.int64(),
     **dict.fromkeys(("mean", "low", "high", "first", "last"), pa.float64()),
-    **dict.fromkeys(("n", "bad", "revision"), pa.int64()),
+    **dict.fromkeys(("n", "bad"), pa.int64()),
+    "corrected": pa.bool_(),
+    "revision": pa.int64(),
     "known_at": TIME,
 }
 
@@ -124,7 +128,7 @@ def _rollups(raw: Mapping[str, pa.Array], meters: Meters) -> list[pa.Array]:
 
     spread = _number(meters.sd(place, _numpy(raw["mean"]), _numpy(raw["n"])))
     numbers = [told("mean"), spread, *(told(name) for name in ("low", "high", "first", "last"))]
-    rest = [raw[name] for name in ("n", "bad", "revision", "known_at")]
+    rest = [raw[name] for name in ("n", "bad", "corrected", "revision", "known_at")]
     return [raw["bucket"], _chosen(place, meters.names), *numbers, _chosen(place, meters.units), *rest]
 
 
@@ -213,7 +217,7 @@ def _chosen(places: Any, words: Sequence[str]) -> pa.Array:
 
 READINGS = Source(
     "readings",
-    "SELECT r.time, r.sensor_id, r.value, r.quality, r.recorded, r.entered_by IS NOT NULL, r.correction_id"
+    "SELECT r.time, r.sensor_id, r.value, r.quality, r.recorded, r.entered_by IS NOT NULL, r.correction_id, r.entered_sd"
     " FROM sidestream_v.reading r WHERE r.time >= {start} AND r.time < {stop} AND r.sensor_id = ANY ({sensors})"
     " ORDER BY r.sensor_id, r.time, r.frame_id, r.value",
     _READING_RAW,
@@ -236,7 +240,7 @@ def rollups(bucket: LiteralString, *, as_known: bool) -> Source:
     """Minutes, hours or days; with `as_known` as they stood at {known}."""
     table: LiteralString = f"rollup_{bucket}_as_known({{known}})" if as_known else f"rollup_{bucket}"
     select = (
-        "SELECT bucket, sensor_id, mean, low, high, first, last, n, bad, revision, known_at"
+        "SELECT bucket, sensor_id, mean, low, high, first, last, n, bad, corrected, revision, known_at"
         " FROM sidestream_v.{table} WHERE bucket >= {start} AND bucket < {stop} AND sensor_id = ANY ({sensors})"
         " ORDER BY sensor_id, bucket"
     )

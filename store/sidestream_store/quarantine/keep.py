@@ -1,7 +1,8 @@
 """What could not be used is kept with its bytes, a machine-readable reason and a sentence; nothing vanishes.
 
 Bounded: of each device and reason the first and the last `KEPT` open entries stay with their bytes, and at most
-`KEPT_BYTES` of either; what lies between is only counted, exactly, in one entry that says so.
+`KEPT_BYTES` of either; what lies between is only counted, exactly, in an entry that says so, one for each of the last
+`KEPT` starts of the agent and one for all before.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ LONGEST_RAW = 1024 * 1024
 NOT_TAKEN = ("bad_topic", "bad_key", "bad_status", "hash_mismatch")
 """Reasons for which a message never enters the ledger: it is not acknowledged, and the edge keeps what it holds."""
 COUNTED = "counted"
+_EARLIER = f"{COUNTED} earlier"
+_EARLIER_DETAIL = f"Only counted: messages of this device and reason from starts of its agent before the last {KEPT} of which some were counted."
 _COUNTED_DETAIL = f"Only counted: of this device and reason the first {KEPT} and the last {KEPT} messages are kept, and these came between."
 
 
@@ -89,6 +92,7 @@ def insert_quarantine(connection: psycopg.Connection, items: Sequence[Quarantine
         _keep(connection, ends, None)
         _only_count(connection, between)
         _make_room(connection, device, reason)
+        _merge_counts(connection, device, reason)
 
 
 def insert_leftovers(connection: psycopg.Connection, items: Sequence[Quarantined], *, from_id: int) -> None:
@@ -213,4 +217,22 @@ def _make_room(connection: psycopg.Connection, device: str, reason: str) -> None
             "not_taken": list(NOT_TAKEN),
             "detail": _COUNTED_DETAIL,
         },
+    )
+
+
+def _merge_counts(connection: psycopg.Connection, device: str, reason: str) -> None:
+    """A gateway that restarts for ever, each time with something bad, has no more entries than one that does not."""
+    connection.execute(
+        "WITH surplus AS (SELECT quarantine_id FROM sidestream.quarantine WHERE device = %(device)s AND reason = %(reason)s"
+        "   AND state = 'open' AND counted_only AND hash <> %(earlier)s"
+        "   ORDER BY last_at DESC, quarantine_id DESC OFFSET %(kept)s),"
+        " gone AS (DELETE FROM sidestream.quarantine q USING surplus s WHERE q.quarantine_id = s.quarantine_id RETURNING q.*)"
+        " INSERT INTO sidestream.quarantine AS q (device, reason, hash, detail, topic, properties, raw, raw_bytes,"
+        "   first_at, last_at, count, readings, counted_only)"
+        " SELECT device, reason, %(earlier)s, %(detail)s, max(topic), '[]', '', 0,"
+        "   min(first_at), max(last_at), sum(count), sum(readings), true FROM gone GROUP BY device, reason"
+        " ON CONFLICT (device, reason, hash) WHERE state = 'open' DO UPDATE SET count = q.count + excluded.count,"
+        " readings = q.readings + excluded.readings, first_at = LEAST(q.first_at, excluded.first_at),"
+        " last_at = GREATEST(q.last_at, excluded.last_at)",
+        {"device": device, "reason": reason, "kept": KEPT, "earlier": _EARLIER, "detail": _EARLIER_DETAIL},
     )

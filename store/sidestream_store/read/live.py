@@ -32,7 +32,10 @@ class Latest:
     node: str | None
     time: Annotated[datetime | None, Field(description="of the measurement itself, ISO 8601 UTC")]
     value: Annotated[float | None, Field(description="null: the source gave no number, or the sensor was never seen")]
-    sd: Annotated[float | None, Field(description="standard deviation; null without a declared accuracy")]
+    sd: Annotated[
+        float | None,
+        Field(description="standard deviation as entered, else by the declared accuracy; null without one"),
+    ]
     code: Annotated[str | None, Field(description="what a scanner or RFID reader read")]
     quality: Annotated[int | None, Field(description="what the source said: 0 good, 1 uncertain, 2 bad")]
     freshness: Annotated[str, Field(description="fresh, stale, recorded or none")]
@@ -47,9 +50,13 @@ async def latest(pool: Pool, sensors: Sequence[str] | None = None) -> list[Lates
         Latest,
         """
         SELECT l.sensor, l.name, l.device, l.party, l.quantity, l.unit, l.role, l.stream, l.node, l.time, l.value,
-               CASE WHEN s.limit_pct + s.limit_abs + s.random_pct + s.random_abs > 0 THEN sqrt(
-                   ((s.limit_pct / 100 * l.value) ^ 2 + s.limit_abs ^ 2) / 3
-                   + (s.random_pct / 100 * l.value) ^ 2 + s.random_abs ^ 2) END AS sd,
+               COALESCE(
+                   CASE WHEN s.manual THEN (
+                       SELECT e.sd FROM sidestream_v.manual_entry e WHERE e.sensor_id = l.sensor_id AND e.frame_id = l.frame_id
+                   ) END,
+                   CASE WHEN s.limit_pct + s.limit_abs + s.random_pct + s.random_abs > 0 THEN sqrt(
+                       ((s.limit_pct / 100 * l.value) ^ 2 + s.limit_abs ^ 2) / 3
+                       + (s.random_pct / 100 * l.value) ^ 2 + s.random_abs ^ 2) END) AS sd,
                l.code, l.quality, l.freshness, l.mark, l.received_at
         FROM sidestream_v.latest l JOIN sidestream_v.sensor s USING (sensor_id)
         WHERE %(sensors)s::text[] IS NULL OR l.sensor = ANY (%(sensors)s::text[])

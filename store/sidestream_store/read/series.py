@@ -34,6 +34,9 @@ class Reading:
     correction_id: Annotated[
         int | None, Field(description="the correction that made it what it is; null: it is as it came")
     ]
+    entered_sd: Annotated[
+        float | None, Field(description="standard deviation that the person who entered it gave, in the series' unit")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class RollUp:
     last: float | None
     n: Annotated[int, Field(description="readings that count")]
     bad: Annotated[int, Field(description="readings that don't")]
+    corrected: Annotated[bool, Field(description="true: it rests on readings that somebody corrected")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,8 @@ def readings(sensor_id: int) -> Series[Reading]:
     return Series(
         Reading,
         """
-        SELECT time, value, NULL AS code, quality, recorded, frame_id, correction_id FROM sidestream_v.reading
+        SELECT time, value, NULL AS code, quality, recorded, frame_id, correction_id, entered_sd
+        FROM sidestream_v.reading
         WHERE sensor_id = %(sensor_id)s AND time >= %(start)s AND time < %(stop)s
             AND (time > %(start)s OR frame_id >= %(key)s)
         ORDER BY time, frame_id, value, quality LIMIT %(limit)s OFFSET %(skip)s
@@ -123,7 +128,8 @@ def scans(sensor_id: int) -> Series[Reading]:
     return Series(
         Reading,
         """
-        SELECT time, NULL::float8 AS value, code, quality, recorded, frame_id, correction_id FROM sidestream_v.scan
+        SELECT time, NULL::float8 AS value, code, quality, recorded, frame_id, correction_id,
+            NULL::float8 AS entered_sd FROM sidestream_v.scan
         WHERE sensor_id = %(sensor_id)s AND time >= %(start)s AND time < %(stop)s
             AND (time > %(start)s OR frame_id >= %(key)s)
         ORDER BY time, frame_id, code LIMIT %(limit)s OFFSET %(skip)s
@@ -167,7 +173,7 @@ def roll_ups(sensor_id: int, bucket: Bucket, as_known_on: datetime | None = None
     return Series(
         RollUp,
         sql.SQL("""
-        SELECT bucket AS time, mean, low, high, first, last, n, bad FROM sidestream_v.{}
+        SELECT bucket AS time, mean, low, high, first, last, n, bad, corrected FROM sidestream_v.{}
         WHERE sensor_id = %(sensor_id)s AND bucket >= %(start)s AND bucket < %(stop)s
             AND (bucket > %(start)s OR %(key)s <= 0)
         ORDER BY bucket LIMIT %(limit)s OFFSET %(skip)s

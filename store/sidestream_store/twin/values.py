@@ -76,6 +76,7 @@ def save_values(connection: Connection, computed: Sequence[Computed], step_s: in
         for row in _rows(computed, step_s):
             copy.write_row(row)
             count += 1
+    connection.execute(_MARK_CORRECTED)
     kinds, subjects, quantities = _subjects(part.subject for part in computed)
     from_at, to_at = _bounds(computed, step_s)
     connection.execute(
@@ -91,6 +92,16 @@ CREATE TEMP TABLE IF NOT EXISTS fresh_twin_value (
     sd_random double precision, sd_systematic double precision, origin text, completeness double precision, n bigint,
     inputs jsonb, flags jsonb
 ) ON COMMIT DELETE ROWS
+"""
+
+# The flag `corrected`: in that step somebody's correction is in force on one of the sensors that the figure is made of.
+_MARK_CORRECTED = """
+UPDATE pg_temp.fresh_twin_value f SET flags = f.flags || '["corrected"]'
+WHERE (SELECT EXISTS (SELECT FROM sidestream.correction WHERE withdrawn_at IS NULL)) AND EXISTS (
+    SELECT FROM sidestream.correction c JOIN sidestream.sensor s USING (sensor_id)
+    WHERE c.withdrawn_at IS NULL AND f.inputs -> 'sensors' ? s.id
+        AND c.from_at < f.time + make_interval(secs => f.step_s) AND c.to_at > f.time
+)
 """
 
 _PUBLISH = """

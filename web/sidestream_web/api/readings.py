@@ -51,7 +51,7 @@ CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}, "desc
 
 @dataclass(frozen=True, slots=True)
 class ReadingPoint(read.Reading):
-    """A raw reading with the standard deviation that the meter's declared accuracy gives it, and whether to trust it."""
+    """A raw reading with its standard deviation, as entered or else by the meter's declared accuracy, and whether to trust it."""
 
     sd: Sd
     mark: PointMark
@@ -245,6 +245,7 @@ def _rollup_arrays(asked: _Asked, rows: list[read.RollUp]) -> dict[str, list[Any
         **{name: [getattr(p, name) for p in points] for name in ("mean", "low", "high", "first", "last")},
         "readings": [p.n for p in points],
         "readings_not_used": [p.bad for p in points],
+        "corrected": [p.corrected for p in points],
     }
 
 
@@ -281,13 +282,18 @@ def _question(meter: Sensor, bucket: read.Bucket, as_known_on: datetime | None) 
 def _point(asked: _Asked, row: read.Reading | read.RollUp) -> Any:
     meter, told = asked.meter, asked.told
     if isinstance(row, read.Reading):
-        sd, mark = told.spread(meter.sd(row.value)), meter.mark(row.value, row.quality)
+        sd, mark = told.spread(_sd(meter, row)), meter.mark(row.value, row.quality)
         value = told.value(row.value)
-        known = (row.code, row.quality, row.recorded, row.frame_id, row.correction_id)
+        known = (row.code, row.quality, row.recorded, row.frame_id, row.correction_id, told.spread(row.entered_sd))
         return ReadingPoint(row.time, value, *known, sd, mark)
     sd = told.spread(meter.sd(row.mean, row.n))
     mean, low, high, first, last = (told.value(v) for v in (row.mean, row.low, row.high, row.first, row.last))
-    return RollUpPoint(row.time, mean, low, high, first, last, row.n, row.bad, sd)
+    return RollUpPoint(row.time, mean, low, high, first, last, row.n, row.bad, row.corrected, sd)
+
+
+def _sd(meter: Sensor, row: read.Reading) -> float | None:
+    """In the meter's own unit: what the person who entered the reading gave, else by the declared accuracy."""
+    return meter.sd(row.value) if row.entered_sd is None else row.entered_sd
 
 
 def _columns(asked: _Asked) -> tuple[list[str], Callable[[Any], list[Cell]]]:
@@ -301,12 +307,12 @@ def _columns(asked: _Asked) -> tuple[list[str], Callable[[Any], list[Cell]]]:
         return [row.time, row.code, *judged(row)]
 
     def reading(row: read.Reading) -> list[Cell]:
-        return [row.time, asked.told.value(row.value), asked.told.spread(meter.sd(row.value)), *judged(row)]
+        return [row.time, asked.told.value(row.value), asked.told.spread(_sd(meter, row)), *judged(row)]
 
     def roll_up(row: read.RollUp) -> list[Cell]:
         point = _point(asked, row)
         numbers = [point.mean, point.sd, point.low, point.high, point.first, point.last]
-        return [row.time, *numbers, row.n, row.bad, origin, made_up]
+        return [row.time, *numbers, row.n, row.bad, row.corrected, origin, made_up]
 
     ending = ["quality", "mark", "origin", "clock", "synthetic"]
     if meter.quantity == "scan":
@@ -315,7 +321,7 @@ def _columns(asked: _Asked) -> tuple[list[str], Callable[[Any], list[Cell]]]:
         return ["time_utc", f"value [{unit}]", f"sd [{unit}]", *ending], reading
     names = ["mean", "sd_of_mean", "low", "high", "first", "last"]
     columns = [f"{name} [{unit}]" for name in names]
-    return ["bucket_start_utc", *columns, "readings", "readings_not_used", "origin", "synthetic"], roll_up
+    return ["bucket_start_utc", *columns, "readings", "readings_not_used", "corrected", "origin", "synthetic"], roll_up
 
 
 def _word(quality: int) -> str:
