@@ -56,10 +56,16 @@ class Hub:
 
 
 def tickets(path: Path) -> Iterator[Said]:
-    """The lines of a CSV file with a header of `COLUMNS` (unit, note and sd may be missing); ConfigurationError for another."""
+    """The lines of a CSV file with a header of `COLUMNS` (unit, note and sd may be missing); ConfigurationError for another.
+
+    Fields are apart by commas; or by semicolons, and then a decimal comma is taken too.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.DictReader(lines)
+            head = lines.readline()
+            lines.seek(0)
+            by_semicolon = ";" in head and "," not in head  # as Excel saves CSV where the decimal sign is a comma
+            rows = csv.DictReader(lines, delimiter=";" if by_semicolon else ",")
             names = rows.fieldnames or ()
             missing = [name for name in _NEEDED if name not in names]
             strange = [name for name in names if name not in COLUMNS]
@@ -74,9 +80,12 @@ def tickets(path: Path) -> Iterator[Said]:
                 where = f"{path}:{rows.line_num}: "
                 if None in row or None in row.values():
                     raise ConfigurationError(
-                        f"{where}has not {len(names)} fields; a text with a comma is written in quotes."
+                        f"{where}has not {len(names)} fields; a text with a {'semicolon' if by_semicolon else 'comma'} is written"
+                        " in quotes."
                     )
                 given = {name: text.strip() for name, text in row.items()}
+                if by_semicolon:
+                    given |= {name: given[name].replace(",", ".") for name in ("value", "sd") if name in given}
                 yield Said(
                     given["sensor"], given["value"], given.get("unit") or None, given["at"], given["by"],
                     given.get("note") or None, given.get("sd") or None, where,

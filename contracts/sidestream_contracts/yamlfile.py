@@ -7,6 +7,8 @@ replaced from the environment, so that no secret and no port need stand in the f
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import MaxDepthExceededError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from sidestream_contracts.errors import ConfigurationError
@@ -109,7 +111,15 @@ def _compose(path: Path, text: str) -> Node | None:
     yaml = YAML(typ="rt", pure=True)
     yaml.max_depth = MAX_DEPTH
     try:
-        node: Node | None = yaml.compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ReusedAnchorWarning)
+            node: Node | None = yaml.compose(text)
+    except ReusedAnchorWarning as error:
+        name, lines = re.findall(r"duplicate anchor '(.*)'", str(error)), re.findall(r", line (\d+)", str(error))
+        raise ConfigurationError(
+            f"{path}:{lines[-1]}: the anchor {f'&{name[0]}' if name else 'here'} is taken already (line {lines[0]}); give each"
+            " anchor a name of its own, or nobody sees which one an alias means."
+        ) from error
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1

@@ -108,6 +108,25 @@ def test_an_option_that_makes_no_sense_gives_exit_code_2():
     assert sidestream("demo", "--kill", "edge").returncode == 2
 
 
+def test_an_empty_database_address_is_refused_and_not_waited_for():
+    done = sidestream("correct", "list", SIDESTREAM_DSN=" ")
+    assert done.returncode == 2
+    assert "it is empty; give the database's address" in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_ctrl_c_while_the_program_still_loads_ends_it_without_a_word():
+    program = (
+        "import os, runpy, signal, sys\n"
+        "class Ctrl:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'cyclopts': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Ctrl())\n"
+        "runpy.run_module('sidestream_app', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_where_needs_to_know_which_database():
     done = sidestream("where", "SS-BAG-1")
     assert done.returncode == 2

@@ -71,6 +71,12 @@ def test_an_anchor_is_written_out_and_a_merge_key_brings_in_what_is_not_said_her
     assert load(tmp_path, text).parts == [Part(name="a", count=2), Part(name="a", count=2), Part(name="b", count=2)]
 
 
+def test_an_anchor_that_is_named_twice_is_refused_with_both_lines(tmp_path):
+    """YAML lets it pass; whoever reads the file can't see which of the two an alias means."""
+    said = complaint(tmp_path, "word: &one a\nnumber: &one 2\n")
+    assert said.startswith("sample.yaml:2: the anchor &one is taken already (line 1)")
+
+
 def test_a_variable_comes_from_the_environment_or_its_default(tmp_path):
     text = "word: tcp://${HOST}:${PORT:-1883}/\nnumber: ${N:-3}\nflag: ${F:-true}\n"
     assert load(tmp_path, text, {"HOST": "hub"}) == Sample(word="tcp://hub:1883/", number=3, flag=True)

@@ -7,15 +7,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from yoyo import read_migrations
+from yoyo.migrations import topological_sort
 
 from sidestream_app.embedded.ports import free_port
-from sidestream_store.migrate import migrate
+from sidestream_store.migrate import MIGRATIONS, migrate
 
 HERE = Path(__file__).parent.parent / "timescale"
 NATIVE = "SIDESTREAM_TEST_TIMESCALE_DSN"
@@ -36,9 +37,8 @@ def timescale() -> Iterator[psycopg.Connection]:
     dsn = f"host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode=disable password=postgres"
     try:
         with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as connection:
-            for path in sorted((files("sidestream_store") / "migrations").iterdir(), key=lambda p: p.name):
-                if path.name.endswith(".sql"):
-                    connection.execute(path.read_text())
+            for migration in topological_sort(read_migrations(MIGRATIONS)):  # each after those that it depends on
+                connection.execute(Path(migration.path).read_text())
             yield connection
     finally:
         server.terminate()

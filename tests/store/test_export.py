@@ -111,6 +111,13 @@ def _written(database: str, path: Path, asked: Asked) -> Path:
     return path
 
 
+def test_a_subject_that_is_not_there_is_refused_with_the_nearest(filled, database, tmp_path):
+    with pytest.raises(DomainError, match="no stream or node 'slio'; did you mean 'silo'"):
+        export(database, Asked(twin(as_known=False), START, STOP, ("slio",)), tmp_path / "t.csv", "csv")
+    assert list(tmp_path.glob("t.csv*")) == []
+    assert taken(database, tmp_path / "t.parquet", Asked(twin(as_known=False), START, STOP, ("silo",))).num_rows == 1
+
+
 def test_in_si_every_sensor_has_si_units_and_its_spread_follows(filled, database, tmp_path):
     own = taken(database, tmp_path / "own.parquet", Asked(READINGS, START, STOP, ("flow", "tin"))).to_pylist()
     si = taken(database, tmp_path / "si.parquet", Asked(READINGS, START, STOP, ("flow", "tin"), si=True)).to_pylist()

@@ -112,6 +112,19 @@ def test_a_file_is_entered_whole_or_not_at_all(counted: Lab, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["entered"] == 0
 
 
+def test_a_file_as_excel_saves_it_with_semicolons_and_decimal_commas_is_taken(counted: Lab, tmp_path):
+    tickets = tmp_path / "tickets.csv"
+    tickets.write_text(
+        f"sensor;value;unit;at;by;note;sd\nsilo_count;4,25;t;{at(5).isoformat()};Kari;wet, cold;0,05\n", "utf-8-sig"
+    )
+    assert enter(dsn=counted.dsn, file=tickets) == 0
+    found = counted.one("SELECT value, sd, note FROM sidestream_v.manual_entry")
+    assert found == (4.25, 0.05, "wet, cold")
+    tickets.write_text(f"sensor;value;unit;at;by\nsilo_count;1.000,5;t;{at(5).isoformat()};Kari\n")
+    with pytest.raises(DomainError, match=r"csv:2: .*'1.000.5' is no number"):
+        enter(dsn=counted.dsn, file=tickets)
+
+
 def test_a_wrong_entry_is_voided_and_the_stock_forgets_it(counted: Lab, capsys):
     say(counted, "4")
     update_until_clean(counted.dsn, now_at=at(70))

@@ -29,7 +29,9 @@ def enter(
     unit: Annotated[str | None, Parameter(help="UCUM unit of the value; default: the sensor's.")] = None,
     sd: Annotated[str | None, Parameter(help="Its standard deviation, same unit; default: the sensor's.")] = None,
     note: Annotated[str | None, Parameter(help="Kept beside the value, e.g. the ticket's number.")] = None,
-    file: Annotated[Path | None, Parameter(help="Instead: a CSV of sensor,value,unit,at,by,note,sd.")] = None,
+    file: Annotated[
+        Path | None, Parameter(help="Instead: a CSV of sensor,value,unit,at,by,note,sd; also with ; and decimal comma.")
+    ] = None,
     dry_run: Annotated[bool, Parameter(name="--dry-run", negative=(), help="Only check.")] = False,
     as_json: AsJson = False,
 ) -> int:

@@ -146,6 +146,15 @@ def _summary(stack: Stack, options: Options, probe: PageProbe, killer: kills.Kil
     }
 
 
+def _kept_address(stack: Stack) -> Path:
+    """A file with the database's address, for its owner's eyes only: it has the password in it."""
+    path = stack.layout.home / "dsn"
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(stack.dsn)
+    return path
+
+
 def _tell_where_to_look(stack: Stack) -> None:
     ports, layout = stack.ports, stack.layout
     lines = [
@@ -155,6 +164,7 @@ def _tell_where_to_look(stack: Stack) -> None:
         f"  read API     http://{LOOPBACK}:{ports.web}/openapi.json",
         f"  flow runs    http://{LOOPBACK}:{ports.prefect}/ (Prefect; starts last, in half a minute or so)",
         f"  MQTT broker  {LOOPBACK}:{ports.broker}   topics sidestream/v1/#",
+        f'  database     export SIDESTREAM_DSN="$(cat {_kept_address(stack)})"   then any command of `sidestream --help`',
         f"  data, logs   {layout.home}",
         *(f"  {name:<12} pid {pid}" for name, pid in stack.supervisor.pids().items()),
         "Ctrl-C ends everything; the data stay (--fresh starts anew).",

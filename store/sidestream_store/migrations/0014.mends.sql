@@ -1,8 +1,8 @@
 -- What readers of figures were not told: the deviation that a person gave, and that a roll-up rests on a correction.
 -- And a bound on what one lane's gaps may cost.
--- depends: 0012.underflow
+-- depends: 0012.underflow 0017.notes
 
--- `entered_sd`: the standard deviation that the person who entered the reading gave, in the sensor's unit; NULL: none was
+-- As in migration 0017, and `entered_sd`: the standard deviation that the person who entered the reading gave, in the sensor's unit; NULL: none was
 -- given, or nobody entered it, and the sensor's declared accuracy holds.
 CREATE OR REPLACE VIEW sidestream_v.reading AS
 SELECT r.time, s.id AS sensor, r.sensor_id,
@@ -15,6 +15,7 @@ SELECT r.time, s.id AS sensor, r.sensor_id,
        CASE WHEN s.cuts IS NOT NULL THEN s.cut_corrections[width_bucket(r.time, s.cuts)] END AS correction_id,
        CASE WHEN s.manual THEN (SELECT e.author FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END AS entered_by,
        CASE WHEN s.manual THEN (SELECT e.note FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END AS note,
+       r.quality AS raw_quality,
        CASE WHEN s.manual THEN (SELECT e.sd FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END AS entered_sd
 FROM sidestream.reading r JOIN sidestream.sensor s USING (sensor_id)
 UNION ALL
@@ -28,6 +29,7 @@ SELECT r.time, s.id, r.sensor_id,
        CASE WHEN s.cuts IS NOT NULL THEN s.cut_corrections[width_bucket(r.time, s.cuts)] END,
        CASE WHEN s.manual THEN (SELECT e.author FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END,
        CASE WHEN s.manual THEN (SELECT e.note FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END,
+       r.quality,
        CASE WHEN s.manual THEN (SELECT e.sd FROM sidestream.manual_entry e WHERE e.frame_id = r.frame_id) END
 FROM sidestream.reading_recorded r JOIN sidestream.sensor s USING (sensor_id);
 

@@ -94,6 +94,9 @@ CREATE TEMP TABLE IF NOT EXISTS fresh_twin_value (
 ) ON COMMIT DELETE ROWS
 """
 
+CORRECTED = "corrected"
+"""The flag that saving adds to what its maker said of a figure."""
+
 # The flag `corrected`: in that step somebody's correction is in force on one of the sensors that the figure is made of.
 _MARK_CORRECTED = """
 UPDATE pg_temp.fresh_twin_value f SET flags = f.flags || '["corrected"]'

@@ -9,7 +9,7 @@ from sidestream_contracts.errors import DomainError
 from sidestream_store.explain import figures as store
 from sidestream_store.explain.figures import Figure
 from sidestream_store.read.words import twin_unit
-from sidestream_store.twin.values import StepValue, Subject, kept
+from sidestream_store.twin.values import CORRECTED, StepValue, Subject, kept
 from sidestream_twin.explain.address import Address
 from sidestream_twin.explain.scope import Scope
 from sidestream_twin.explain.tree import Check, Explained, Quantity
@@ -80,7 +80,8 @@ def compared(figure: Figure, derived: StepValue | None, inputs: str, otherwise: 
     """Whether what was derived again is what is stored, in every part; `otherwise` says why it may not be."""
     again = _parts(derived)
     stored = (
-        figure.value, figure.sd_random, figure.sd_systematic, figure.origin, figure.completeness, figure.n, tuple(figure.flags),
+        figure.value, figure.sd_random, figure.sd_systematic, figure.origin, figure.completeness, figure.n,
+        tuple(flag for flag in figure.flags if flag != CORRECTED),
     )  # fmt: skip
     value = derived.value if derived else None
     if again == stored:
