@@ -56,7 +56,14 @@ def test_flags_agreements_and_what_cannot_be_computed_are_raised(laboratory):
     lab.bring(Batch(heat_readings(range(60), flow=20.0)), Batch(silo_readings(range(60), 3.0, 1.0)))
     lab.bring(Batch((("silo_mass", 35.0, 9.5), ("silo_mass", 45.0, 9.52))))
     update_until_clean(lab.dsn, now_at=at(70))
+    lab.connection.execute(
+        "INSERT INTO sidestream.stock_forecast (node, event, issued_at, outcome, limit_kg, basis, q05_at, q50_at, q95_at)"
+        " VALUES ('silo', 'run_dry', %s, 'expected', 100, '{}', %s, %s, %s)",
+        [at(71), at(3600), at(7200), None],
+    )
+    update(lab.dsn, now_at=at(72))
     found = open_findings(lab)
+    assert "empty at 2026-11-20 14:00:00Z; 90 % between" in found["stock_will_run_dry/silo#1"].sentence
     assert found["stock_overflow/silo#1"].severity == "alarm"
     assert "9000 kg" in found["stock_overflow/silo#1"].sentence
     assert found["stock_overflow/silo#1"].about == "node/silo/stock_mass"

@@ -20,6 +20,7 @@ def update_findings(now: Pass, computed: Sequence[Computed], problems: Sequence[
         *words.of_sensors(conditions.bad_sensors(connection, now_at)),
         *words.of_devices(conditions.away(connection)),
         *words.of_suspects(conditions.suspects(connection)),
+        *words.of_forecasts(conditions.foreseen(connection, now_at)),
         *words.of_problems(problems, now_at),
     ]
     return save_raised(connection, raised, _untold(now, computed), now_at)

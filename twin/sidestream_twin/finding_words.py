@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sidestream_store.findings.conditions import Away, BadSensor, Flagged, OffTrack, Suspect
+from sidestream_store.findings.conditions import Away, BadSensor, Flagged, Foreseen, OffTrack, Suspect
 from sidestream_store.findings.occurrences import Raised
 from sidestream_store.read.words import twin_unit
 from sidestream_twin.explain.address import Address
@@ -105,6 +105,16 @@ _BIASED = Meaning(
     "instrument_biased", "warning", "{sensor} of {name} reads further off than its class allows, the others at the stock say.",
     "Have this instrument checked or calibrated.",
 )  # fmt: skip
+_FORESEEN = {
+    "overflow": Meaning(
+        "stock_will_overflow", "warning", "{name} is expected to be full at {at}; 90 % between {low} and {high}.",
+        "Plan a transport, or slow down what fills it.",
+    ),
+    "run_dry": Meaning(
+        "stock_will_run_dry", "warning", "{name} is expected to be empty at {at}; 90 % between {low} and {high}.",
+        "Plan a delivery, or slow down what takes from it.",
+    ),
+}  # fmt: skip
 _PROBLEM = Meaning(
     "not_computable", "warning", "{subject} can't be computed: {why}",
     "Correct what it says in hub.yaml, or void the readings that can't be.",
@@ -167,6 +177,15 @@ def of_suspects(rows: Iterable[Suspect]) -> Iterator[Raised]:
         words = {"name": row.name, "quantity": row.quantity, "bias": bias}
         name = f"{row.subject}/{row.quantity}"
         yield _raised(_SUSPECT, _Place(name, (row.subject_kind, row.subject), about, row.time), words)
+
+
+def of_forecasts(rows: Iterable[Foreseen]) -> Iterator[Raised]:
+    """Stocks that are expected to reach a limit within a day."""
+    for row in rows:
+        ends = ("an unknown time" if at is None else _at(at) for at in (row.q05_at, row.q95_at))
+        words = {"name": row.name, "at": _at(row.q50_at), **dict(zip(("low", "high"), ends, strict=True))}
+        about = Address(("node", row.node, "stock_mass"))
+        yield _raised(_FORESEEN[row.event], _Place(row.node, ("node", row.node), about, row.issued_at), words)
 
 
 def of_problems(problems: Iterable[str], now_at: datetime) -> Iterator[Raised]:

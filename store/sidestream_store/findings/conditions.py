@@ -81,6 +81,19 @@ class Suspect:
     bias_sd: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A limit that a stock is expected to reach: when likeliest, and between which times with 90 %."""
+
+    node: str
+    name: str
+    event: str
+    issued_at: datetime
+    q05_at: datetime | None
+    q50_at: datetime
+    q95_at: datetime | None
+
+
 def flagged(connection: Connection) -> list[Flagged]:
     """Every flag of a newest figure; of a stream only while it is live."""
     return _rows(connection, Flagged, _FLAGGED, {})
@@ -104,6 +117,11 @@ def away(connection: Connection) -> list[Away]:
 def suspects(connection: Connection) -> list[Suspect]:
     """Flows whose meter is persistently singled out in the newest interval of its balance."""
     return _rows(connection, Suspect, _SUSPECTS, {})
+
+
+def foreseen(connection: Connection, now_at: datetime) -> list[Foreseen]:
+    """Stocks that likelier than not reach a limit within a day, by their newest forecast, not an hour old."""
+    return _rows(connection, Foreseen, _FORESEEN, {"now": now_at})
 
 
 def _rows(connection: Connection, record: Any, query: str, values: dict[str, Any]) -> list[Any]:
@@ -155,4 +173,14 @@ SELECT p.subject_kind, p.subject, p.name, p.quantity, p.time, p.bias, p.bias_sd
 FROM sidestream_v.balance_part p
 JOIN (SELECT balance, max(time) AS time FROM sidestream_v.balance GROUP BY balance) b USING (balance, time)
 WHERE p.suspect ORDER BY 1, 2, 4
+"""
+_FORESEEN = """
+SELECT f.node, COALESCE(n.name, f.node) AS name, f.event, f.issued_at, f.q05_at, f.q50_at, f.q95_at
+FROM (
+    SELECT DISTINCT ON (node, event) * FROM sidestream_v.stock_forecast_history WHERE issued_at <= %(now)s
+    ORDER BY node, event, issued_at DESC
+) f LEFT JOIN sidestream_v.node n ON n.id = f.node
+WHERE f.outcome = 'expected' AND f.q50_at > %(now)s AND f.q50_at <= %(now)s + interval '1 day'
+    AND f.issued_at > %(now)s - interval '1 hour'
+ORDER BY 1, 3
 """
