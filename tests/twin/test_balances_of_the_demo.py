@@ -89,4 +89,3 @@ def test_a_heat_meter_that_reads_too_much_is_named(laboratory, hub):
     assert "kW too much; its readings are left out of the balance." in text
     assert "bag-store/stock_change can't be known: it has no meter" in text or "slag-silo" in text
     assert "energy, 2026-11-20" in text
-

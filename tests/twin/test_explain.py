@@ -109,6 +109,15 @@ def test_a_stock_names_flows_and_sights_and_the_depth_bounds_the_tree(filled: La
     assert sensor.left_out == int(str(sensor.facts["readings_used"])) - 2
 
 
+def test_a_forecast_tells_its_band_its_basis_and_the_stock_that_it_began_from(filled: Lab):
+    told = ask(filled, "forecast/silo/overflow")
+    assert told.origin == "forecast"
+    assert told.inputs[0].what == "net flow that is expected"
+    assert outcomes(told) <= {"not_possible", "equal"}
+    with pytest.raises(DomainError, match="forecast/silo/overflow"):
+        ask(filled, "forecast/silo/overfow")
+
+
 def test_a_correction_shows_who_and_why_and_the_earlier_revision_is_still_derived(filled: Lab):
     before = ask(filled, "stream/heat/heat_flow@2026-11-20T12:00:20Z")
     draft = Draft("flow", at(20), at(25), "adjust", "wrong pulse weight", "kari", factor=2.0, offset=0.0)

@@ -184,7 +184,7 @@ def of_forecasts(rows: Iterable[Foreseen]) -> Iterator[Raised]:
     for row in rows:
         ends = ("an unknown time" if at is None else _at(at) for at in (row.q05_at, row.q95_at))
         words = {"name": row.name, "at": _at(row.q50_at), **dict(zip(("low", "high"), ends, strict=True))}
-        about = Address(("node", row.node, "stock_mass"))
+        about = Address(("forecast", row.node, row.event))
         yield _raised(_FORESEEN[row.event], _Place(row.node, ("node", row.node), about, row.issued_at), words)
 
 

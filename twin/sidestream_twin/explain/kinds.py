@@ -20,6 +20,7 @@ from sidestream_store.twin.values import Subject
 from sidestream_twin.explain.address import EXAMPLE, Address, parse_address
 from sidestream_twin.explain.agreements import explain_agreement
 from sidestream_twin.explain.balances import explain_balanced
+from sidestream_twin.explain.forecasts import explain_forecast
 from sidestream_twin.explain.lots import explain_holding, explain_lot
 from sidestream_twin.explain.scope import Limits, Scope
 from sidestream_twin.explain.sensors import explain_sensor_number
@@ -206,5 +207,6 @@ KINDS: dict[str, Explain] = {
     "agreement": _agreement,
     "sensor": _sensor,
     "lot": _lot,
+    "forecast": explain_forecast,
 }
 """Who explains a number, by the first part of its address."""

@@ -87,3 +87,9 @@ AGREEMENT = Rule(
     "period is over and the figure is outside by more than two standard deviations; unknown where too little was measured.",
     "the agreement in hub.yaml",
 )
+FORECAST = Rule(
+    "forecast",
+    "First crossing of the limit by the mass now, carried on with the flows' pattern, what was agreed and what is planned to stand "
+    "still; quantiles of that time.",
+    "first passage of a random walk with drift; see the twin's DESIGN",
+)
