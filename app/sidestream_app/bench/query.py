@@ -43,7 +43,7 @@ class Scale:
 
 
 FULL = Scale(20, 30, 20)
-QUICK = Scale(1, 14, 3)
+QUICK = Scale(1, 7, 3)
 
 
 def bench_query(scale: Scale, timescale_dsn: str | None, say: Say, keep: Path | None = None) -> dict[str, Any]:
