@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from sidestream_contracts.balances import Domain
 from sidestream_contracts.ids import Id
@@ -267,6 +267,28 @@ class TagFile(FilePart):
     place_prefix: str = ""
 
 
+class Spec(FilePart):
+    """A limit of quality: what a sensor shows, in its own unit, at least or at most, for most of the time."""
+
+    sensor: Id
+    min: float | None = None
+    max: float | None = None
+    time_pct: Percent = Field(default=95, description="% of the running time for which it is kept")
+
+
+class Stop(FilePart):
+    """A planned stop of a node or of a stream: nothing is expected of it, and nothing is breached, while it lasts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+    id: Id
+    node: Id | None = None
+    stream: Id | None = None
+    from_: AwareDatetime = Field(alias="from")
+    to: AwareDatetime | None = Field(default=None, description="until further notice where it is left out")
+    why: str = Field(min_length=1)
+
+
 class Agreement(FilePart):
     """What two parties agreed: how much of a stream per calendar period, within which tolerance."""
 
@@ -282,6 +304,10 @@ class Agreement(FilePart):
     valid_from: date
     valid_to: date | None = None
     disclosure: Disclosure = "private"
+    load: Positive | None = Field(
+        default=None, description="amount of one delivery, in `unit`, where it comes in loads and does not flow"
+    )
+    spec: list[Spec] = Field(default=[], description="what was agreed of the quality")
 
 
 class BenefitFactor(FilePart):
@@ -327,5 +353,6 @@ class HubFile(FilePart):
     lots: list[LotType] = Field(default=[])
     tags: TagFile | None = None
     agreements: list[Agreement] = Field(default=[])
+    stops: list[Stop] = Field(default=[])
     benefit_factors: list[BenefitFactor] = Field(default=[])
     retention: Retention = Retention()

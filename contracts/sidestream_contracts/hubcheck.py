@@ -16,7 +16,18 @@ from sidestream_contracts.ids import unknown
 from sidestream_contracts.units import QUANTITIES, to_si
 from sidestream_contracts.yamlfile import Problem
 
-LISTS = ("parties", "materials", "devices", "nodes", "streams", "sensors", "lots", "agreements", "benefit_factors")
+LISTS = (
+    "parties",
+    "materials",
+    "devices",
+    "nodes",
+    "streams",
+    "sensors",
+    "lots",
+    "agreements",
+    "stops",
+    "benefit_factors",
+)
 
 HOLDING = ("stock", "store")
 """Kinds of node that hold something."""
@@ -68,6 +79,8 @@ def check_hub(hub: HubFile) -> Iterator[Problem]:
         _check_lots,
         _check_agreements,
         _check_agreed_parties,
+        _check_specs,
+        _check_stops,
         _check_retention,
     ):
         yield from rule(hub)
@@ -109,6 +122,8 @@ def _check_references(hub: HubFile) -> Iterator[Problem]:
         ("sensors", "node", nodes, "node"),
         ("lots", "material", materials, "material"),
         ("agreements", "stream", streams, "stream"),
+        ("stops", "node", nodes, "node"),
+        ("stops", "stream", streams, "stream"),
         ("agreements", "supplier", parties, "party"),
         ("agreements", "receiver", parties, "party"),
     )
@@ -283,6 +298,33 @@ def _check_agreed_parties(hub: HubFile) -> Iterator[Problem]:
                     ("agreements", n, field),
                     f"agreements.{n}.{field}: is {named!r}, and the node that {agreement.stream!r} {at} belongs to {party!r}",
                 )
+
+
+def _check_specs(hub: HubFile) -> Iterator[Problem]:
+    sensors = {sensor.id: sensor for sensor in hub.sensors}
+    for n, agreement in enumerate(hub.agreements):
+        for m, spec in enumerate(agreement.spec):
+            where, at = f"agreements.{n}.spec.{m}", ("agreements", n, "spec", m)
+            if spec.sensor not in sensors:
+                yield Problem((*at, "sensor"), f"{where}.sensor: {unknown('sensor', spec.sensor, sensors)}")
+            elif sensors[spec.sensor].quantity == "scan":
+                yield Problem((*at, "sensor"), f"{where}.sensor: {spec.sensor!r} reads codes, which have no limits")
+            if spec.min is None and spec.max is None:
+                yield Problem(at, f"{where}: give min or max, in the sensor's unit, or both")
+            elif spec.min is not None and spec.max is not None and spec.min >= spec.max:
+                yield Problem((*at, "min"), f"{where}.min: {spec.min} is not below max {spec.max}")
+            if spec.sensor in [other.sensor for other in agreement.spec[:m]]:
+                yield Problem(
+                    (*at, "sensor"), f"{where}.sensor: {spec.sensor!r} stands here twice; give min and max at once"
+                )
+
+
+def _check_stops(hub: HubFile) -> Iterator[Problem]:
+    for n, stop in enumerate(hub.stops):
+        if (stop.node is None) == (stop.stream is None):
+            yield Problem(("stops", n), f"stops.{n}: name either the node or the stream that stands still")
+        if stop.to is not None and stop.to <= stop.from_:
+            yield Problem(("stops", n, "to"), f"stops.{n}.to: is not after from")
 
 
 def fits(quantity: str, unit: str) -> bool:

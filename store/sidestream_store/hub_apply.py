@@ -22,6 +22,7 @@ from sidestream_contracts.hubcheck import LISTS, fits
 from sidestream_contracts.units import QUANTITIES, conversion, to_si
 from sidestream_store.connect import open_connection, transient_errors
 from sidestream_store.hub_marks import Marks, mark, mark_codes, marks_of
+from sidestream_store.stops import HubStop, replace_hub_stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,16 +245,20 @@ def _sensor_row(sensor: Sensor, device: int, manual: bool) -> tuple[Any, ...]:
 def _write_agreements(connection: psycopg.Connection, hub: HubFile) -> None:
     columns = (
         "id", "name", "stream", "supplier", "receiver", "amount", "unit", "quantity", "si_factor", "period",
-        "tolerance_pct", "valid_from", "valid_to", "disclosure",
+        "tolerance_pct", "valid_from", "valid_to", "disclosure", "load_amount",
     )  # fmt: skip
     rows = []
     for a in hub.agreements:
         quantity = "energy" if fits("energy", a.unit) else "mass"
         rows.append((
             a.id, a.name, a.stream, a.supplier, a.receiver, a.amount, a.unit, quantity,
-            to_si(quantity, a.unit).factor, a.period, a.tolerance_pct, a.valid_from, a.valid_to, a.disclosure,
+            to_si(quantity, a.unit).factor, a.period, a.tolerance_pct, a.valid_from, a.valid_to, a.disclosure, a.load,
         ))  # fmt: skip
     _replace(connection, "agreement", columns, rows)
+    specs = [(a.id, s.sensor, s.min, s.max, s.time_pct / 100) for a in hub.agreements for s in a.spec]
+    _replace(connection, "agreement_spec", ("agreement", "sensor", "low", "high", "share"), specs)
+    stops = [HubStop(s.id, s.node, s.stream, s.from_, s.to, s.why) for s in hub.stops]
+    replace_hub_stops(connection, stops, "hub.yaml")
 
 
 def _read_tags(tags: TagFile, base: Path) -> dict[str, str]:

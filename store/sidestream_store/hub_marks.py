@@ -29,6 +29,7 @@ _AN_OLDER_VERSION_DID_NOT_SAY: tuple[tuple[str, object], ...] = (
     ("kind", "agent"),
     ("contents", []),
     ("limits", []),
+    ("spec", []),
     ("yields", []),
 )
 

@@ -153,7 +153,7 @@ def _compute(now: Pass, work: Work) -> UpdateReport:
     values.refresh_latest(now.connection, {part.subject for part in (*computed, *balances.computed)})
     carry_forward(now)
     forecasts = update_forecasts(now)
-    agreements = update_agreements(now, computed, lots)
+    agreements = update_agreements(now, computed, lots, (*work.now, *work.running))
     problems = (*streams.problems, *stocks.problems, *forecasts, *balances.problems)
     return UpdateReport(
         steps=sum(len(part.values) for part in (*computed, *balances.computed)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
@@ -54,6 +55,36 @@ class DeliveredLots:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedSpec:
+    """Minutes of a sensor in [from_at, to_at) against limits in its own unit; `doubt`: how far outside is outside for sure."""
+
+    sensor_id: int
+    low: float | None
+    high: float | None
+    doubt: float
+    from_at: datetime
+    to_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """How many minutes are known, lie outside the limits, and lie outside for sure."""
+
+    known: int
+    outside: int
+    surely: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastPeriod:
+    """A period that is over, with what was delivered in it; J or kg."""
+
+    from_at: datetime
+    to_at: datetime
+    delivered: float
+
+
+@dataclass(frozen=True, slots=True)
 class StatusRow:
     """How an agreement stands in a period; amounts in J or kg."""
 
@@ -69,19 +100,13 @@ class StatusRow:
     completeness: float
     status: str
     reason: str
-    reason_numbers: Mapping[str, float]
+    reason_numbers: Mapping[str, Any]
 
 
-def delivered(connection: Connection, asked: Sequence[Asked]) -> list[Delivered]:
-    """The sums in the order asked; a step counts for the period that its quarter of an hour begins in."""
+def delivered(connection: Connection, asked: Sequence[Asked], *, roughly: bool = False) -> list[Delivered]:
+    """The sums in the order asked; a step counts for the period that its quarter of an hour (`roughly`: hour) begins in."""
     rows = connection.execute(
-        "SELECT sum(s.total ORDER BY s.bucket), sqrt(sum(s.variance_random ORDER BY s.bucket)),"
-        " sum(s.sd_systematic ORDER BY s.bucket), COALESCE(sum(s.seen_s ORDER BY s.bucket), 0),"
-        " (%s::text[])[max(s.origin_rank)]"
-        " FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY"
-        "   AS q (subject, quantity, from_at, to_at, n)"
-        " LEFT JOIN sidestream_v.twin_sum s ON s.subject = q.subject AND s.quantity = q.quantity"
-        "   AND s.bucket >= q.from_at AND s.bucket < q.to_at GROUP BY q.n ORDER BY q.n",
+        _DELIVERED + (_BY_HOUR if roughly else _BY_QUARTER) + _IN_ORDER,
         [
             list(TRUST),
             [a.stream for a in asked],
@@ -91,6 +116,52 @@ def delivered(connection: Connection, asked: Sequence[Asked]) -> list[Delivered]
         ],
     ).fetchall()
     return [Delivered(*row) for row in rows]
+
+
+_DELIVERED = """
+SELECT sum(s.total ORDER BY s.bucket), sqrt(sum(s.variance_random ORDER BY s.bucket)),
+    sum(s.sd_systematic ORDER BY s.bucket), COALESCE(sum(s.seen_s ORDER BY s.bucket), 0), (%s::text[])[max(s.origin_rank)]
+FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
+    AS q (subject, quantity, from_at, to_at, n)
+"""
+_BY_QUARTER = "LEFT JOIN sidestream.twin_sum s"
+_BY_HOUR = "LEFT JOIN sidestream.twin_sum_1h s"
+_IN_ORDER = """
+ON s.subject = q.subject AND s.quantity = q.quantity AND s.bucket >= q.from_at AND s.bucket < q.to_at
+GROUP BY q.n ORDER BY q.n
+"""
+
+
+def past_periods(connection: Connection, agreement: str, before: datetime, count: int) -> list[PastPeriod]:
+    """The newest `count` periods that ended by `before` in which the exchange ran and enough of it was seen, newest first."""
+    rows = connection.execute(
+        "SELECT period_from, period_to, delivered FROM sidestream.agreement_status WHERE agreement = %s AND period_to <= %s"
+        " AND delivered > 0 AND completeness >= 0.8 AND status IN ('on_track', 'at_risk', 'breached')"
+        " AND COALESCE((reason_numbers ->> 'stopped_s')::float8, 0) = 0 ORDER BY period_from DESC LIMIT %s",
+        [agreement, before, count],
+    ).fetchall()
+    return [PastPeriod(*row) for row in rows]
+
+
+def minutes_outside(connection: Connection, asked: Sequence[AskedSpec]) -> list[Minutes]:
+    """Of each range the minutes by their mean, in the order asked."""
+    rows = connection.execute(
+        "SELECT count(r.bucket), count(*) FILTER (WHERE r.mean < q.low OR r.mean > q.high),"
+        " count(*) FILTER (WHERE r.mean < q.low - q.doubt OR r.mean > q.high + q.doubt)"
+        " FROM unnest(%s::int[], %s::float8[], %s::float8[], %s::float8[], %s::timestamptz[], %s::timestamptz[])"
+        "   WITH ORDINALITY AS q (sensor_id, low, high, doubt, from_at, to_at, n)"
+        " LEFT JOIN sidestream.rollup_1m r ON r.sensor_id = q.sensor_id AND r.bucket >= q.from_at AND r.bucket < q.to_at"
+        "   AND r.n > 0 GROUP BY q.n ORDER BY q.n",
+        [
+            [a.sensor_id for a in asked],
+            [a.low for a in asked],
+            [a.high for a in asked],
+            [a.doubt for a in asked],
+            [a.from_at for a in asked],
+            [a.to_at for a in asked],
+        ],
+    ).fetchall()
+    return [Minutes(*row) for row in rows]
 
 
 def delivered_lots(connection: Connection, asked: Sequence[AskedLots]) -> list[DeliveredLots]:

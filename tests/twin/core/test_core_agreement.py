@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from sidestream_twin.core.agreement import (
     Agreement,
+    Course,
     Lifecycle,
     ReasonCode,
     Sense,
+    SpecFinding,
     Status,
     assess,
 )
@@ -59,7 +61,8 @@ def test_weeks_begin_on_monday_and_months_and_years_on_their_first():
 @pytest.mark.parametrize("lifecycle", [stage for stage in Lifecycle if stage is not Lifecycle.LIVE])
 def test_what_is_not_live_never_looks_like_running(lifecycle):
     agreement = Agreement(3000.0, 0.1, lifecycle, LONG_AGO)
-    assert stand(agreement) == (Status.NOT_RUNNING, ReasonCode.LIFECYCLE)
+    status = Status.PAUSED if lifecycle is Lifecycle.PAUSED else Status.NOT_RUNNING
+    assert stand(agreement) == (status, ReasonCode.LIFECYCLE)
 
 
 @given(st.floats(0, 1e5), st.floats(0, 1e3), st.floats(0, 0.999), st.floats(0, 1))
@@ -130,6 +133,8 @@ def test_every_number_behind_the_judgement_is_given():
         "coverage": 0.9,
         "delivered": 1400,
         "sd": 5,
+        "leeway": 0.0,
+        "probability": 1.0,
     }
     assert found.numbers == pytest.approx(expected)
 
@@ -143,3 +148,78 @@ def test_what_cannot_be_judged_is_refused():
         Agreement(-1.0, 0.1, Lifecycle.LIVE, LONG_AGO)
     with pytest.raises(ModelError, match="zone"):
         Period(datetime(2026, 1, 1), datetime(2026, 1, 2))  # noqa: DTZ001
+
+
+def course(elapsed=0.5, **options):
+    return Course(JUNE.length_s, elapsed * JUNE.length_s, **options)
+
+
+def judge(delivered, at, **options):
+    now_at = JUNE.from_at + at * (JUNE.to_at - JUNE.from_at)
+    return assess(LIVE, JUNE, now_at, delivered=Uncertain(delivered), coverage=1.0, **options)
+
+
+def test_a_planned_stop_owes_nothing_and_breaches_nothing():
+    """Half of June stands still: half of the amount is agreed, and half of what runs is expected by the middle of it."""
+    half = Course(JUNE.length_s / 2, JUNE.length_s / 4)
+    found = judge(750.0, 0.25, course=half)
+    assert (found.status, found.numbers["agreed"], found.numbers["expected"]) == (Status.ON_TRACK, 1500.0, 750.0)
+    during = judge(750.0, 0.5, course=Course(JUNE.length_s / 2, JUNE.length_s / 4, stopped_now=True))
+    assert (during.status, during.reason) == (Status.PAUSED, ReasonCode.PLANNED_STOP)
+    over = judge(1500.0, 1.0, course=Course(JUNE.length_s / 2, JUNE.length_s / 2, stopped_now=True))
+    assert over.status is Status.ON_TRACK
+    never = judge(0.0, 1.0, course=Course(0.0, 0.0))
+    assert (never.status, never.reason) == (Status.PAUSED, ReasonCode.PLANNED_STOP)
+
+
+@given(st.floats(0, 4000), st.floats(0, 1), st.floats(0.05, 1), st.floats(0, 1))
+def test_more_planned_stops_never_make_a_shortfall_worse(delivered, at, due, more):
+    """The limit below falls with each hour that is stopped, whatever was delivered."""
+    lows = []
+    for share in (due, due * more):
+        found = judge(delivered, 1.0, course=Course(share * JUNE.length_s, share * JUNE.length_s))
+        lows.append(found.numbers["low"])
+    assert lows[1] <= lows[0] + 1e-9
+
+
+def test_between_two_lorries_an_agreement_is_on_track_where_past_periods_went_so():
+    even = judge(0.0, 0.4, course=course(0.4))
+    assert even.status is Status.AT_RISK
+    late = judge(0.0, 0.4, course=course(0.4, share=0.05, share_sd=0.1))
+    assert (late.status, late.reason) == (Status.ON_TRACK, ReasonCode.WITHIN_PATTERN)
+    lorry = judge(0.0, 0.4, course=course(0.4, load=1500.0))
+    assert lorry.reason is ReasonCode.WITHIN_PATTERN
+    assert judge(0.0, 1.0, course=course(1.0, share=0.05, share_sd=0.1, load=1500.0)).status is Status.BREACHED
+
+
+@pytest.mark.parametrize(
+    ("spec", "at", "expected"),
+    [
+        (SpecFinding(0.02, 0.01, 0.05, 1.0), 0.5, (Status.ON_TRACK, ReasonCode.WITHIN_TOLERANCE)),
+        (SpecFinding(0.20, 0.10, 0.05, 1.0), 0.5, (Status.AT_RISK, ReasonCode.SPEC_NOT_MET)),
+        (SpecFinding(0.20, 0.10, 0.05, 1.0), 1.0, (Status.BREACHED, ReasonCode.SPEC_NOT_MET)),
+        (SpecFinding(0.20, 0.01, 0.05, 1.0), 1.0, (Status.AT_RISK, ReasonCode.SPEC_NOT_SURE)),
+        (SpecFinding(0.20, 0.10, 0.05, 0.3), 1.0, (Status.UNKNOWN, ReasonCode.SPEC_NO_DATA)),
+    ],
+)
+def test_quality_is_judged_beside_the_amount(spec, at, expected):
+    found = judge(3000.0 * at, at, specs=[spec])
+    assert (found.status, found.reason) == expected
+    assert judge(0.0, 1.0, specs=[spec]).status is Status.BREACHED  # the worse of the two counts
+
+
+@given(st.floats(0, 6000), st.floats(0.1, 1e3), st.floats(0.02, 1))
+def test_the_probability_of_standing_as_agreed_is_one_half_at_a_limit_and_falls_beyond(delivered, sd, elapsed):
+    now_at = JUNE.from_at + elapsed * (JUNE.to_at - JUNE.from_at)
+    found = assess(LIVE, JUNE, now_at, delivered=Uncertain(delivered, sd), coverage=1.0)
+    probability = found.numbers["probability"]
+    assert 0.0 <= probability <= 1.0
+    if found.status is Status.ON_TRACK and found.numbers["high"] - found.numbers["low"] > 6 * sd:
+        assert probability >= 0.49
+    if found.reason in {ReasonCode.BELOW, ReasonCode.ABOVE}:
+        assert probability < 0.03
+
+
+def test_a_course_that_ran_longer_than_it_is_due_is_refused():
+    with pytest.raises(ModelError, match="course"):
+        Course(10.0, 20.0)

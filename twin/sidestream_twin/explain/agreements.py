@@ -11,7 +11,8 @@ from sidestream_store.explain.figures import Judgement, judgement
 from sidestream_store.twin.agreements import StatusRow
 from sidestream_store.twin.hub import HubAgreement
 from sidestream_store.twin.values import Subject
-from sidestream_twin.agreement_pass import judgements, told_by
+from sidestream_twin.agreement_delivery import told_by
+from sidestream_twin.agreement_pass import judgements
 from sidestream_twin.core.calendar_period import Period
 from sidestream_twin.explain import rules
 from sidestream_twin.explain.address import Address
