@@ -95,6 +95,13 @@ twin.command(f"{_HERE}.findings:findings", help="What is out of order, since whe
 twin.command(f"{_HERE}.findings:acknowledge", help="Say that somebody has seen a finding.")
 twin.command(f"{_HERE}.findings:shelve", help="Put a finding aside until a time, with a reason.")
 twin.command(f"{_HERE}.findings:unshelve", help="Let a shelved finding come back now.")
+twin.command(f"{_HERE}.twin:stocks", help="What lies where, and when it overflows or runs dry.")
+twin.command(f"{_HERE}.twin:agreements", help="How each agreement stands, why, and on what evidence.")
+stop = App(name="stop", help="The calendar of planned stops: a stop is not a breach.")
+stop.command(f"{_HERE}.stops:add", help="Plan a stop of a node or stream, with who says so and why.")
+stop.command(f"{_HERE}.stops:list_", name="list", help="What is planned to stand still.")
+stop.command(f"{_HERE}.stops:end", help="End a stop early, or take it back.")
+twin.command(stop)
 app.command(twin)
 
 heat = App(name="heat", help="Heat problems given as files: what could be recovered, and between whom.")

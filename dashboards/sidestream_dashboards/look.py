@@ -39,6 +39,20 @@ def words(*entries: tuple[str, str, str]) -> Mappings:
     return ({"type": "value", "options": options},)
 
 
+FORECAST: Final = words(
+    ("reached", "limit reached", WRONG),
+    ("expected", "expected", WRONG),
+    ("possible", "possible", DOUBT),
+    ("not_within_horizon", "not within the horizon", GOOD),
+    ("unknown", "not known", DOUBT),
+)
+UNFORESEEN: Final = words(
+    ("stock_unknown", "the mass is not known", "text"),
+    ("stock_stale", "the newest mass is old", "text"),
+    ("too_little_history", "too little history of its flows", "text"),
+    ("flow_unknown", "a flow is neither metered nor agreed", "text"),
+    ("no_flows", "no flow in or out is known", "text"),
+)
 LIFECYCLE: Final = words(
     ("idea", "idea (planned)", PLANNED),
     ("agreed", "agreed (planned)", PLANNED),
@@ -68,6 +82,7 @@ AGREEMENT_STATUS: Final = words(
     ("on_track", "on track", GOOD),
     ("at_risk", "at risk", DOUBT),
     ("breached", "breached", WRONG),
+    ("paused", "paused as planned", OFF),
     ("not_running", "not running", OFF),
     ("unknown", "not known", DOUBT),
 )
@@ -82,6 +97,11 @@ AGREEMENT_REASON: Final = words(
     ("above", "more than agreed", "text"),
     ("below_not_sure", "perhaps less than agreed", "text"),
     ("above_not_sure", "perhaps more than agreed", "text"),
+    ("within_pattern", "as past periods went by this time", "text"),
+    ("planned_stop", "stands still as planned", "text"),
+    ("spec_not_met", "agreed quality not kept", "text"),
+    ("spec_not_sure", "agreed quality perhaps not kept", "text"),
+    ("spec_no_data", "quality not known", "text"),
 )
 MARK: Final = words(
     ("good", "good", GOOD),

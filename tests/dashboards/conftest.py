@@ -64,6 +64,15 @@ INSERT INTO sidestream.agreement_status
 SELECT id, date_trunc('day', now()) - d * interval '1 day', date_trunc('day', now()) + (1 - d) * interval '1 day', 1e11, 5e10, 4.6e10,
     1e8, 5e8, 'reconciled', 0.97, CASE WHEN id = 'heat-to-fishfarm' THEN 'at_risk' ELSE 'on_track' END, 'below_not_sure', '{}', now()
 FROM sidestream.agreement, generate_series(0, 2) d;
+INSERT INTO sidestream.stock_checkpoint
+SELECT id, now() - interval '2 minutes', '{"mass_kg": 9000, "sources": ["silo-level", "silo-mass"], "biases": [0.4, -0.2],
+    "covariance": [[100, 1, 1], [1, 0.3, 0], [1, 0, 0.4]]}'
+FROM sidestream.node WHERE kind = 'stock';
+INSERT INTO sidestream.stock_forecast (node, event, issued_at, from_at, horizon_at, outcome, limit_kg, mass_kg, sd_kg,
+    net_flow_kg_s, net_flow_sd_kg_s, probability, q05_at, q25_at, q50_at, basis)
+SELECT id, 'overflow', now(), now(), now() + interval '7 days', 'expected', 16000, 9000, 50, 0.1, 0.02, 0.7,
+    now() + interval '2 days', now() + interval '3 days', now() + interval '5 days', '{}'
+FROM sidestream.node WHERE kind = 'stock';
 """
 
 _LOTS = """

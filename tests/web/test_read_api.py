@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.server
 
-ADDRESSES = ("hub", "devices", "latest", "twin", "exchanges", "stocks", "agreements", "totals", "lots", "places",
+ADDRESSES = ("hub", "devices", "latest", "twin", "exchanges", "stocks", "stocks/forecasts", "agreements", "totals", "lots", "places",
              "scans/last", "quarantine", "health")  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""`sidestream twin update|reconcile`."""
+"""`sidestream twin update|reconcile|stocks|agreements`."""
 
 from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from sidestream_app.commands.options import AsJson, Dsn
@@ -44,4 +45,54 @@ def reconcile(file: Path, /, *, as_json: AsJson = False) -> int:
     with blamed_on(file):
         found = diagnose(problem.system(), problem.level)
     print(json.dumps(as_dict(found, problem), ensure_ascii=False) if as_json else as_text(found, problem))
+    return 0
+
+
+def stocks(*, dsn: Dsn, as_json: AsJson = False) -> int:
+    """What lies in each stock, what its instruments are believed to read too much, and when it overflows or runs dry.
+
+    A forecast rests on how the flows went lately, on what is agreed and on what is planned to stand still (docs/stocks.md).
+    """
+    from sidestream_app.judged_text import forecast_line
+    from sidestream_contracts.times import shown
+    from sidestream_store.connect import open_connection
+    from sidestream_store.corrections.read import zone_of
+    from sidestream_store.read.judged import stocks_with_forecasts
+
+    with open_connection(dsn, "twin", autocommit=True) as connection:
+        rows, zone = stocks_with_forecasts(connection), zone_of(connection)
+    if as_json:
+        print(json.dumps({"stocks": rows}, default=datetime.isoformat, ensure_ascii=False))
+        return 0
+    for row in rows:
+        known = "not known"
+        if row["mass_kg"] is not None:
+            stale = ", STALE" if row["stale"] else ""
+            known = (
+                f"{row['mass_kg']:.0f} ± {2 * row['sd_kg']:.0f} kg, {row['origin']}{stale}, {shown(row['time'], zone)}"
+            )
+        print(f"{row['node']} ({row['name']}): {known}")
+        for flag in (flag for flag in row["flags"] or () if ":" in flag):
+            print(f"  {flag.replace(':', ': ')}")
+        for bias in row["biases"]:
+            print(f"  {bias['source']}: bias {bias['bias']:+.2f} ± {2 * bias['sd']:.2f} of its standard deviation")
+        for forecast in row["forecasts"]:
+            print(forecast_line(forecast, zone))
+    return 0
+
+
+def agreements(*, dsn: Dsn, as_json: AsJson = False) -> int:
+    """How each agreement stands in its running period, why, and what that rests on (docs/agreements.md)."""
+    from sidestream_app.judged_text import agreement_lines
+    from sidestream_store.connect import open_connection
+    from sidestream_store.corrections.read import zone_of
+    from sidestream_store.read.judged import agreements_with_evidence
+
+    with open_connection(dsn, "twin", autocommit=True) as connection:
+        rows, zone = agreements_with_evidence(connection), zone_of(connection)
+    if as_json:
+        print(json.dumps({"agreements": rows}, default=datetime.isoformat, ensure_ascii=False))
+    else:
+        lines = [line for row in rows for line in agreement_lines(row, zone)]
+        print("\n".join(lines) or "No agreement was judged yet.")
     return 0

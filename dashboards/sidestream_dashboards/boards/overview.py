@@ -41,7 +41,8 @@ AGREEMENTS_SQL: Final = """
 SELECT DISTINCT ON (a.agreement) a.name AS agreement, s.name AS exchange, s.state AS lifecycle, a.status, a.reason,
     a.delivered, 2 * a.sd AS two_sd, a.expected_so_far, a.agreed, a.unit,
     100 * a.delivered / NULLIF(a.expected_so_far, 0) AS share_pct, a.tolerance_pct, a.period, a.period_from, a.period_to,
-    a.origin, 100 * a.completeness AS completeness_pct
+    a.origin, 100 * a.completeness AS completeness_pct, 100 * a.probability AS probability_pct,
+    NULLIF(a.stopped_s, 0) AS stopped_s, a.evidence::text AS evidence
 FROM sidestream_v.agreement_status a
 LEFT JOIN sidestream_v.stream s ON s.id = a.stream
 WHERE a.period_from <= now()
@@ -113,7 +114,8 @@ _AGREEMENTS: Final = Panel(
     kind="table",
     title="Delivered against agreed, running period",
     description="What was delivered since the calendar period (of the hub's time zone) began, computed by the twin from "
-    "the exchange's meters, beside its even share of what was agreed. ± is two standard deviations. Breached is said "
+    "the exchange's meters, beside what should be there by now: an even share of what was agreed, or as past periods "
+    "went. Nothing is expected while a planned stop lasts. Quality counts as well as the amount. ± is two standard deviations. Breached is said "
     "only when a period is over and the figure is outside the tolerance for sure; too little data gives 'not known'. "
     "Amounts are in the agreement's own unit.",
     sql=AGREEMENTS_SQL,
@@ -138,6 +140,9 @@ _AGREEMENTS: Final = Panel(
         look.moment("period_to", "To"),
         look.coloured("origin", "Origin", look.ORIGIN),
         look.number("completeness_pct", "Measured share", look.PERCENT, 0),
+        look.number("probability_pct", "Stands as agreed with probability", look.PERCENT, 0),
+        look.number("stopped_s", "Stands still as planned", look.SECONDS, 0),
+        look.text("evidence", "Evidence"),
     ),
 )
 

@@ -99,15 +99,49 @@ class AgreementStatus:
     period_from: Instant
     period_to: Instant
     agreed: float
-    expected_so_far: Annotated[float, Field(description="the even share of `agreed` until now")]
+    expected_so_far: Annotated[
+        float, Field(description="what should be there by now: an even share of `agreed`, or as past periods went")
+    ]
     delivered: Annotated[float | None, Field(description="null when not known")]
     sd: Sd
     origin: Origin
     completeness: Share
-    status: Annotated[str, Field(description="on_track, at_risk, breached, not_running or unknown")]
+    status: Annotated[str, Field(description="on_track, at_risk, breached, paused, not_running or unknown")]
     reason: Annotated[str, Field(description="machine-readable reason of the status")]
     reason_numbers: Annotated[Any, Field(description="the numbers that led to it")]
     computed_at: Instant
+    probability: Annotated[
+        Share | None, Field(description="that the true amount lies within tolerance and leeway by now")
+    ]
+    stopped_s: Annotated[float | None, Field(description="seconds of the period that stand still as planned")]
+    evidence: Annotated[Any, Field(description="sensors, stops, past periods, limits of quality that it rests on")]
+
+
+@dataclass(frozen=True, slots=True)
+class StockForecast:
+    """When a stock reaches one of its limits, as foreseen at `issued_at`; a forecast, never a measurement."""
+
+    node: str
+    event: Annotated[str, Field(description="overflow or run_dry")]
+    issued_at: Instant
+    from_at: Annotated[Instant | None, Field(description="the stock's figure that it starts from")]
+    horizon_at: Instant | None
+    outcome: Annotated[str, Field(description="reached, expected, possible, not_within_horizon or unknown")]
+    reason: Annotated[str | None, Field(description="why it is not known")]
+    limit_kg: Kg
+    mass_kg: Kg
+    sd_kg: Kg
+    net_flow_kg_s: Annotated[float | None, Field(description="mean net flow of the next hour, kg/s; in is positive")]
+    net_flow_sd_kg_s: float | None
+    probability: Annotated[float | None, Field(description="that the limit is reached within the horizon")]
+    q05_at: Annotated[Instant | None, Field(description="90 % band, first end; null: beyond the horizon")]
+    q25_at: Annotated[Instant | None, Field(description="50 % band, first end")]
+    q50_at: Instant | None
+    q75_at: Annotated[Instant | None, Field(description="50 % band, last end")]
+    q95_at: Annotated[Instant | None, Field(description="90 % band, last end")]
+    basis: Annotated[Any, Field(description="flows, stops and instruments that it rests on")]
+    origin: Origin
+    stale: Stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +204,11 @@ async def exchanges(pool: Pool) -> list[Exchange]:
 async def stocks(pool: Pool) -> list[Stock]:
     """Every stock and store, by node."""
     return await read_view(pool, Stock, "stock", "ORDER BY node")
+
+
+async def stock_forecasts(pool: Pool) -> list[StockForecast]:
+    """The newest forecast of each limit of each stock, by node and event."""
+    return await read_view(pool, StockForecast, "stock_forecast", "ORDER BY node, event")
 
 
 async def agreements(pool: Pool) -> list[AgreementStatus]:

@@ -124,8 +124,8 @@ SELECT sum(s.total ORDER BY s.bucket), sqrt(sum(s.variance_random ORDER BY s.buc
 FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
     AS q (subject, quantity, from_at, to_at, n)
 """
-_BY_QUARTER = "LEFT JOIN sidestream.twin_sum s"
-_BY_HOUR = "LEFT JOIN sidestream.twin_sum_1h s"
+_BY_QUARTER = "LEFT JOIN sidestream_v.twin_sum s"
+_BY_HOUR = "LEFT JOIN sidestream_v.twin_sum_1h s"
 _IN_ORDER = """
 ON s.subject = q.subject AND s.quantity = q.quantity AND s.bucket >= q.from_at AND s.bucket < q.to_at
 GROUP BY q.n ORDER BY q.n
@@ -135,9 +135,10 @@ GROUP BY q.n ORDER BY q.n
 def past_periods(connection: Connection, agreement: str, before: datetime, count: int) -> list[PastPeriod]:
     """The newest `count` periods that ended by `before` in which the exchange ran and enough of it was seen, newest first."""
     rows = connection.execute(
-        "SELECT period_from, period_to, delivered FROM sidestream.agreement_status WHERE agreement = %s AND period_to <= %s"
-        " AND delivered > 0 AND completeness >= 0.8 AND status IN ('on_track', 'at_risk', 'breached')"
-        " AND COALESCE((reason_numbers ->> 'stopped_s')::float8, 0) = 0 ORDER BY period_from DESC LIMIT %s",
+        "SELECT s.period_from, s.period_to, s.delivered * a.si_factor FROM sidestream_v.agreement_status s"
+        " JOIN sidestream_v.agreement a ON a.id = s.agreement WHERE s.agreement = %s AND s.period_to <= %s"
+        " AND s.delivered > 0 AND s.completeness >= 0.8 AND s.status IN ('on_track', 'at_risk', 'breached')"
+        " AND COALESCE(s.stopped_s, 0) = 0 ORDER BY s.period_from DESC LIMIT %s",
         [agreement, before, count],
     ).fetchall()
     return [PastPeriod(*row) for row in rows]
@@ -150,7 +151,7 @@ def minutes_outside(connection: Connection, asked: Sequence[AskedSpec]) -> list[
         " count(*) FILTER (WHERE r.mean < q.low - q.doubt OR r.mean > q.high + q.doubt)"
         " FROM unnest(%s::int[], %s::float8[], %s::float8[], %s::float8[], %s::timestamptz[], %s::timestamptz[])"
         "   WITH ORDINALITY AS q (sensor_id, low, high, doubt, from_at, to_at, n)"
-        " LEFT JOIN sidestream.rollup_1m r ON r.sensor_id = q.sensor_id AND r.bucket >= q.from_at AND r.bucket < q.to_at"
+        " LEFT JOIN sidestream_v.rollup_1m r ON r.sensor_id = q.sensor_id AND r.bucket >= q.from_at AND r.bucket < q.to_at"
         "   AND r.n > 0 GROUP BY q.n ORDER BY q.n",
         [
             [a.sensor_id for a in asked],

@@ -88,6 +88,12 @@ async def stocks(pool: ThePool) -> list[states.Stock]:
     return await states.stocks(pool)
 
 
+@router.get("/stocks/forecasts", summary="When each stock overflows or runs dry")
+async def stock_forecasts(pool: ThePool) -> list[states.StockForecast]:
+    """The newest forecast of each limit, with 50 and 90 % bands and its basis. Its origin is `forecast`."""
+    return await states.stock_forecasts(pool)
+
+
 @router.get("/agreements", summary="Delivered against agreed, in the running period")
 async def agreements(pool: ThePool) -> list[states.AgreementStatus]:
     """Each agreement in its newest period, with its status and why; amounts in the agreement's unit."""
