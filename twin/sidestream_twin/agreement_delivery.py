@@ -16,7 +16,8 @@ from sidestream_twin.context import Pass
 from sidestream_twin.core.agreement import SpecFinding
 from sidestream_twin.core.calendar_period import Period
 from sidestream_twin.core.uncertain import Uncertain
-from sidestream_twin.plan import Figure, Plan
+from sidestream_twin.figures import Figure
+from sidestream_twin.plan import Plan
 from sidestream_twin.sensing import accuracy_of
 from sidestream_twin.stops import length_s, until
 

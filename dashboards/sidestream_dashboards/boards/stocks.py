@@ -124,7 +124,7 @@ _FILLED: Final = Panel(
 _FORECAST: Final = Panel(
     kind="table",
     title="When a stock overflows or runs dry: forecast",
-    description="A forecast, nothing measured: the probability that the limit is reached within the horizon, the middle of "
+    description="The twin's forecast, nothing measured: the probability that the limit is reached within the horizon, the middle of "
     "when, and the ends of the 50 % and the 90 % band; empty where they lie beyond the horizon. It rests on how the flows "
     "went lately (Basis), on what is agreed of unmetered ones and on planned stops. Net flow is that of the next hour, "
     "± two standard deviations. Made once a minute; see when it was issued.",
@@ -155,7 +155,7 @@ _FORECAST: Final = Panel(
 _BIAS: Final = Panel(
     kind="table",
     title="What instruments are believed to read too much",
-    description="Bias of each instrument of a stock as the filter learned it from the others, in the instrument's own "
+    description="Bias of each instrument of a stock as the twin's filter learned it from the others, in the instrument's own "
     "standard deviations (class limit / √3), positive where it reads high; ± is two standard deviations of what is known "
     "of it. Near ± 2 nothing was learned; beyond 1.7 for sure, the instrument is outside its class. Estimated.",
     sql=BIAS_SQL,
