@@ -109,7 +109,7 @@ CASES = {
     "a misspelt section": (
         ("lots:", "lotts:"),
         ("hub.yaml:27: lotts: unknown key, did you mean 'lots'?; allowed here: agreements, benefit_factors, devices, hub, lots, "
-        "materials, nodes, parties, retention, sensors, streams, tags, version"),
+        "materials, nodes, parties, retention, sensors, stops, streams, tags, version"),
     ),
 }  # fmt: skip
 
