@@ -47,6 +47,9 @@ def share(value: float | None) -> str:
 def agreement_lines(row: Mapping[str, Any], zone: str) -> list[str]:
     """An agreement in its period: status and why, the amounts, and what the judgement rests on."""
     unit, evidence = row["unit"], row["evidence"]
+    chance = (
+        "" if row["probability"] is None else f"within the tolerance with probability {share(row['probability'])}; "
+    )
     known = "unknown" if row["delivered"] is None else f"{row['delivered']:.4g} ± {2 * (row['sd'] or 0):.2g}"
     lines = [
         f"{row['agreement']} ({row['name']}): {row['status'].replace('_', ' ')}: {REASONS.get(row['reason'], row['reason'])}",
@@ -54,10 +57,7 @@ def agreement_lines(row: Mapping[str, Any], zone: str) -> list[str]:
             f"  delivered {known} {unit} of {row['expected_so_far']:.4g} expected by now, {row['agreed']:.4g} agreed in the "
             f"{row['period']} from {shown(row['period_from'], zone)}"
         ),
-        (
-            f"  stands within the tolerance with probability {share(row['probability'])}; "
-            f"{share(row['completeness'])} of the time was measured; {row['origin']}"
-        ),
+        f"  {chance}{share(row['completeness'])} of the time was measured; {row['origin']}",
     ]
     if row["stopped_s"]:
         stops = ", ".join(map(str, evidence.get("stops", []))) or "by its stage of life"

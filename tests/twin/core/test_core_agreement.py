@@ -220,6 +220,11 @@ def test_the_probability_of_standing_as_agreed_is_one_half_at_a_limit_and_falls_
         assert probability < 0.03
 
 
+def test_no_probability_is_given_where_too_little_was_seen():
+    found = assess(LIVE, JUNE, JUNE.to_at, delivered=Uncertain(10.0, 1.0), coverage=0.01)
+    assert (found.status, "probability" in found.numbers) == (Status.UNKNOWN, False)
+
+
 def test_a_course_that_ran_longer_than_it_is_due_is_refused():
     with pytest.raises(ModelError, match="course"):
         Course(10.0, 20.0)

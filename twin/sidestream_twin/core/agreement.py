@@ -143,7 +143,7 @@ class Assessment:
 
     ``agreed`` and the limits are for the part of the period in which the agreement binds and runs; ``expected`` is what
     should be there by now; ``low`` and ``high`` bound it by tolerance and leeway, the one that doesn't bind left out.
-    ``probability`` 0-1: that the true amount lies within them.
+    ``probability`` 0-1: that the true amount lies within them; left out where too little was seen to tell.
     """
 
     status: Status
@@ -181,7 +181,9 @@ def assess(
     course = course or Course(bound.length_s, _elapsed_s(bound, now_at))
     numbers = _numbers(agreement, period, course, over=over) | {"coverage": coverage}
     if delivered is not None:
-        numbers |= {"delivered": delivered.value, "sd": delivered.sd, "probability": _within(numbers, delivered)}
+        numbers |= {"delivered": delivered.value, "sd": delivered.sd}
+        if coverage >= caution.min_coverage:  # else what was not seen decides, and of that nothing is known
+            numbers |= {"probability": _within(numbers, delivered)}
     if not course.due_s > 0 or (course.stopped_now and not over):
         return Assessment(Status.PAUSED, ReasonCode.PLANNED_STOP, numbers)
     amount = (Status.UNKNOWN, ReasonCode.NO_DATA) if delivered is None else _judged(numbers, caution, over=over)
