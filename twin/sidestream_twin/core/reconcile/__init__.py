@@ -20,12 +20,12 @@ tests = screen(estimate, level=0.05)
 """
 
 from sidestream_twin.core.reconcile.bounds import Bounded, within_bounds
-from sidestream_twin.core.reconcile.diagnosis import Diagnosis, diagnose, without_meters
+from sidestream_twin.core.reconcile.diagnosis import Diagnosis, diagnose
 from sidestream_twin.core.reconcile.estimate import Estimate, reconcile
 from sidestream_twin.core.reconcile.network import Stream, Yield, network
 from sidestream_twin.core.reconcile.screening import GlobalTest, Screening, global_test, screen
 from sidestream_twin.core.reconcile.structure import Knowledge, Structure, analyse
-from sidestream_twin.core.reconcile.suspects import Leak, Suspect, equivalent_meters, leaks, suspects
+from sidestream_twin.core.reconcile.suspects import Leak, Suspect, equivalent_meters, leaks, suspects, without_meters
 from sidestream_twin.core.reconcile.system import Constraint, LinearSystem, Variable, linear_system
 from sidestream_twin.core.reconcile.watch import Accusation, Question, Rules, accuse, checkable
 

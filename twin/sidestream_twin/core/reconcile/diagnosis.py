@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from sidestream_twin.core.reconcile.bounds import within_bounds
 from sidestream_twin.core.reconcile.estimate import Estimate, reconcile
 from sidestream_twin.core.reconcile.screening import GlobalTest, Screening, global_test, screen
 from sidestream_twin.core.reconcile.structure import Structure
-from sidestream_twin.core.reconcile.suspects import Leak, Suspect, equivalent_meters, leaks, suspects
+from sidestream_twin.core.reconcile.suspects import Leak, Suspect, equivalent_meters, leaks, suspects, without_meters
 from sidestream_twin.core.reconcile.system import LinearSystem
 
 
@@ -46,16 +44,4 @@ def diagnose(system: LinearSystem, level: float = 0.05, structure: Structure | N
         leaks=leaks(free, level),
         alike=equivalent_meters(free, screening),
         without=within_bounds(reconcile(without_meters(system, named))).estimate if named else None,
-    )
-
-
-def without_meters(system: LinearSystem, named: tuple[Suspect, ...]) -> LinearSystem:
-    """Return the system in which no suspect was measured."""
-    out = {meter for suspect in named for meter in suspect.meters}
-    gone = np.array([name in out for name in system.ids], dtype=np.bool_)
-    return replace(
-        system,
-        measured=np.where(gone, np.nan, system.measured),
-        sd_random=np.where(gone, 0.0, system.sd_random),
-        sd_systematic=np.where(gone, 0.0, system.sd_systematic),
     )

@@ -8,13 +8,14 @@ them apart, so they are one suspect with several names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sidestream_twin.core.arrays import BoolArray, FloatArray
 from sidestream_twin.core.reconcile.estimate import Estimate
 from sidestream_twin.core.reconcile.screening import Screening, scores, sidak
+from sidestream_twin.core.reconcile.system import LinearSystem
 
 _PARALLEL = 1e-9
 _GONE = 1e-9
@@ -121,6 +122,18 @@ def leaks(estimate: Estimate, level: float = 0.05) -> tuple[Leak, ...]:
             suspect=bool(test > critical and test >= top * (1.0 - _PARALLEL)),
         )
         for node, test in tests.items()
+    )
+
+
+def without_meters(system: LinearSystem, named: tuple[Suspect, ...]) -> LinearSystem:
+    """Return the system in which no suspect was measured."""
+    out = {meter for suspect in named for meter in suspect.meters}
+    gone = np.array([name in out for name in system.ids], dtype=np.bool_)
+    return replace(
+        system,
+        measured=np.where(gone, np.nan, system.measured),
+        sd_random=np.where(gone, 0.0, system.sd_random),
+        sd_systematic=np.where(gone, 0.0, system.sd_systematic),
     )
 
 

@@ -3,7 +3,7 @@
 Two questions are asked of the mean of the last few intervals. *Level*: do the meters agree within all that they may be off?
 Systematic errors count in full, since they don't average out, so a meter within its class is not accused however long one
 waits. *Change*: did one move against the others since the plant was last thought well? What stays the same cancels, which
-makes this the sharp question; a move within the class (from one limit to the other, 2·√3 systematic deviations) is no
+makes this the sharp question, and the other is then asked of the rest; a move within the class (from one limit to the other, 2·√3 systematic deviations) is no
 accusation. Either way each single interval has to point the same way: a spike is not a fault.
 
 Nothing is carried along but the intervals themselves, so any window can be judged again, with the same result.
@@ -23,7 +23,7 @@ from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.reconcile.estimate import Estimate, reconcile
 from sidestream_twin.core.reconcile.screening import screen
 from sidestream_twin.core.reconcile.structure import Structure, analyse
-from sidestream_twin.core.reconcile.suspects import Suspect, suspects
+from sidestream_twin.core.reconcile.suspects import Suspect, suspects, without_meters
 from sidestream_twin.core.reconcile.system import LinearSystem
 
 _CLASS = 2.0 * sqrt(3.0)
@@ -34,16 +34,17 @@ _CLASS = 2.0 * sqrt(3.0)
 class Rules:
     """How much has to be seen before a meter is accused.
 
-    ``intervals``: how long it has to last. ``level``: probability of accusing anybody at one interval in an honest plant.
+    ``intervals``: how long it has to last. ``level``: probability that one of the two questions
+    accuses anybody at one interval in an honest plant.
     ``each``: the test that every one of the intervals must reach by itself. ``lead``: how far it must stand out from the
-    next one (twice a log of odds: 4 is 7 to 1); as long as it doesn't, it is better to wait. ``least_history``: intervals from which on
+    next one (twice a log of odds: 6 is 20 to 1); as long as it doesn't, it is better to wait. ``least_history``: intervals from which on
     changes are judged. ``drift``: share of its systematic deviation by which a meter may wander unnoticed.
     """
 
     intervals: int = 3
-    level: float = 0.0005
+    level: float = 0.0001
     each: float = 1.0
-    lead: float = 4.0
+    lead: float = 6.0
     least_history: int = 3
     drift: float = 0.25
 
@@ -84,18 +85,16 @@ def accuse(
         return ()
     whole = mean_of(latest)
     structure = analyse(whole)
-    found = [Accusation(each, Question.LEVEL) for each in _lasting(whole, latest, structure, rules)]
+    moved: list[Suspect] = []
     calm = [each for each in history if _same(each, latest[-1])]
     if len(calm) >= rules.least_history:
         norm = mean_of(calm)
         moves = [change(norm, each, rules.drift) for each in latest]
-        known = {meter for each in found for meter in each.suspect.meters}
-        found += [
-            Accusation(each, Question.CHANGE)
-            for each in _lasting(change(norm, whole, rules.drift), moves, structure, rules)
-            if not known & set(each.meters) and _beyond_class(each, latest[-1])
-        ]
-    return tuple(found)
+        named = _lasting(change(norm, whole, rules.drift), moves, structure, rules)
+        moved = [each for each in named if _beyond_class(each, latest[-1])]
+    rest = [without_meters(each, tuple(moved)) for each in latest] if moved else latest
+    off = _lasting(mean_of(rest), rest, structure, rules)
+    return (*(Accusation(each, Question.CHANGE) for each in moved), *(Accusation(each, Question.LEVEL) for each in off))
 
 
 def checkable(
