@@ -1,10 +1,10 @@
 """When to accuse a meter: what stands out has to last, and to be more than its class allows.
 
-Two questions are asked of the mean of the last few intervals. *Level*: do the meters agree within all that they may be off?
-Systematic errors count in full, since they don't average out, so a meter within its class is not accused however long one
-waits. *Change*: did one move against the others since the plant was last thought well? What stays the same cancels, which
-makes this the sharp question, and the other is then asked of the rest; a move within the class (from one limit to the other, 2·√3 systematic deviations) is no
-accusation. Either way each single interval has to point the same way: a spike is not a fault.
+Two questions are asked of the mean of the last few intervals. *Change*: did a meter move against the others since the plant
+was last thought well? What stays the same cancels, which makes this the sharp question; a move within the class (from one
+limit to the other, 2·√3 systematic deviations) is no accusation. *Level*, asked of the rest: do they agree within all that
+they may be off? Systematic errors count in full, since they don't average out, so a meter within its class is not accused
+just because one waits. Either way each single interval has to point the same way: a spike is not a fault.
 
 Nothing is carried along but the intervals themselves, so any window can be judged again, with the same result.
 """
