@@ -277,3 +277,11 @@ INSERT INTO sidestream.lot (code, lot_type, place, since_at, last_seen_at, scans
 SELECT DISTINCT ON (c.code) c.code, 'bag', s.node, c.time, c.time, 5, now()
 FROM sidestream.scan c JOIN sidestream.sensor s USING (sensor_id) ORDER BY c.code, c.time DESC
 """
+
+
+def mark_dirty(connection: Connection, sensors: list[int], from_at: datetime, to_at: datetime) -> None:
+    """What of these sensors lies in [from_at, to_at) is to be computed, as ingest would say."""
+    connection.execute(
+        "INSERT INTO sidestream.dirty (sensor_id, from_at, to_at) SELECT unnest(%s::int[]), %s, %s - interval '1 us'",
+        [sensors, from_at, to_at],
+    )

@@ -142,6 +142,10 @@ _LIVE_MINUTE = (
     "EXISTS (SELECT FROM sidestream.dropped d WHERE d.sensor_id = t.sensor_id AND t.bucket >= d.from_at"
     " AND t.bucket < LEAST(d.before, %(before)s) - interval '2 days')"
 )
+_LIVE_INTERVAL = (
+    "t.time < LEAST(%(before)s, (SELECT min(before) FROM sidestream.dropped))"
+    " AND t.time >= (SELECT min(from_at) FROM sidestream.dropped)"
+)
 # Stocks begin anew with each hub.yaml and add up every mass flow since their start, so mass flows stay.
 _LIVE_STEP = (
     "t.time < LEAST(%(before)s, (SELECT min(before) FROM sidestream.dropped))"
@@ -174,6 +178,9 @@ _STEPS = (
     _rows("minute roll-ups that were superseded", "rollup_1m_days", "rollup_1m_history", _LIVE_MINUTE),
     _rows("twin values", "twin_values_days", "twin_value", _LIVE_STEP),
     _rows("twin values that were superseded", "twin_values_days", "twin_value_history", _LIVE_STEP),
+    _rows("balances", "twin_values_days", "balance", _LIVE_INTERVAL),
+    _rows("parts of balances", "twin_values_days", "balance_part", _LIVE_INTERVAL),
+    _rows("places in balances", "twin_values_days", "balance_node", _LIVE_INTERVAL),
     _rows("scans", "scans_days", "scan", _SCAN_OF_A_LOT_LONG_GONE),
     _rows(
         "quarantine",

@@ -57,25 +57,27 @@ class Structures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """A balance in an interval with every meter trusted; `relations` are those of its balance that compare something."""
+class Prepared:
+    """A balance in an interval as a system to solve; `relations` are those of its balance that compare something."""
 
     balance: Balance
     interval: int
     parts: Mapping[str, Part]
     known: Mapping[str, Known]
     system: LinearSystem
-    diagnosis: Diagnosis
     relations: Sequence[Relation]
 
 
-def judge(
-    balance: Balance, interval: int, heard: Heard, live: Collection[str], structures: Structures
-) -> Judged | None:
-    """The balance over an interval in which these streams were live; None where nothing was measured in it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The same with every meter trusted, and what that tells of each."""
 
-    Raises ModelError when what is given as exact contradicts itself.
-    """
+    prepared: Prepared
+    diagnosis: Diagnosis
+
+
+def prepare(balance: Balance, interval: int, heard: Heard, live: Collection[str]) -> Prepared | None:
+    """The balance over an interval in which these streams were live; None where nothing was measured in it."""
     parts = {part.id: part for part in balance.parts if part.stream is None or part.stream.id in live}
     known = known_of(balance, parts, heard)
     if not any(known[name].value is not None for name, part in parts.items() if part.is_metered):
@@ -86,8 +88,13 @@ def judge(
         Variable(name, _floored(known[name].value, scale), _least(balance, part)) for name, part in parts.items()
     ]
     system = linear_system(variables, [Constraint(r.id, r.terms) for r in relations])
-    diagnosis = diagnose(system, LEVEL, structures.of(balance.name, system))
-    return Judged(balance, interval, parts, known, system, diagnosis, relations)
+    return Prepared(balance, interval, parts, known, system, relations)
+
+
+def judge(prepared: Prepared, structures: Structures) -> Judged:
+    """What the meters say together; ModelError when what is given as exact contradicts itself."""
+    structure = structures.of(prepared.balance.name, prepared.system)
+    return Judged(prepared, diagnose(prepared.system, LEVEL, structure))
 
 
 def _present(relation: Relation, parts: Mapping[str, Part]) -> Relation | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sidestream_store.twin import balances as store_balances
-from sidestream_store.twin.balances import Evidence
 from sidestream_store.twin.values import Computed, StepValue, Subject, save_values
 from sidestream_twin.balance_hearing import Hearing, live_streams
-from sidestream_twin.balance_interval import Judged, Structures, judge
+from sidestream_twin.balance_interval import Structures, judge, prepare
 from sidestream_twin.balance_rules import Balance, digest
 from sidestream_twin.balance_suspects import WINDOW, suspects_at
 from sidestream_twin.balance_told import Told, told_of
@@ -69,38 +68,25 @@ def _touched(now: Pass, streams: StreamPass, lots: LotPass) -> Iterable[int]:
 
 def _judge(now: Pass, due: Sequence[int]) -> tuple[list[tuple[Balance, Told]], list[int], list[str]]:
     """What is told of each due interval, and of those after it in which another meter may be named now."""
-    connection, balance_s, structures = now.connection, now.balance_s, Structures()
     after = {n + k for n in due for k in range(1, WINDOW)} - set(due)
-    there = store_balances.computed_between(connection, min(after), max(after) + 1, balance_s) if after else []
+    there = store_balances.computed_between(now.connection, min(after), max(after) + 1, now.balance_s) if after else []
     intervals = sorted({*due, *(n for n in there if n in after)})
-    heard, live = Hearing(now, intervals), live_streams(now, intervals)
+    rested_on = sorted({n - k for n in intervals for k in range(WINDOW)})
+    heard, live, structures = Hearing(now, rested_on), live_streams(now, rested_on), Structures()
     told: list[tuple[Balance, Told]] = []
-    problems: list[str] = []
+    problems: dict[str, None] = {}
     for balance in now.plan.balances:
-        found: dict[int, Judged] = {}
+        prepared = {n: found for n in rested_on if (found := prepare(balance, n, heard.of(n), live[n]))}
+        systems = {n: found.system for n, found in prepared.items()}
         for n in intervals:
-            try:
-                judged = judge(balance, n, heard.of(n), live[n], structures)
-            except ModelError as error:
-                problems.append(f"{balance.name}: {error}")
+            if n not in prepared:
                 continue
-            if judged is not None:
-                found[n] = judged
-        evidence = _evidence(now, balance, intervals, found)
-        told += [(balance, told_of(judged, suspects_at(n, evidence), structures)) for n, judged in found.items()]
-    return told, intervals, problems
-
-
-def _evidence(now: Pass, balance: Balance, intervals: Sequence[int], found: Mapping[int, Judged]) -> list[Evidence]:
-    """Of the intervals at hand what was just found, of those before them what is saved."""
-    first = min(intervals) - WINDOW + 1
-    before = store_balances.load_evidence(now.connection, balance.name, first, max(intervals), now.balance_s)
-    evidence = [each for each in before if each.interval not in set(intervals)]
-    for n, judged in found.items():
-        for suspect in judged.diagnosis.suspects:
-            for name, bias, spread in zip(suspect.meters, suspect.biases, suspect.bias_sds, strict=True):
-                evidence.append(Evidence(n, name, bias, spread, at_fault=True))
-    return evidence
+            try:
+                judged = judge(prepared[n], structures)
+                told.append((balance, told_of(judged, suspects_at(n, systems), structures)))
+            except ModelError as error:
+                problems[f"{balance.name}: {error}"] = None
+    return told, intervals, list(problems)
 
 
 def _figures(now: Pass, intervals: Sequence[int], told: Sequence[tuple[Balance, Told]]) -> list[Computed]:

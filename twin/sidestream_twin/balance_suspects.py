@@ -1,26 +1,26 @@
-"""Whom to name: a meter that is singled out not once but interval after interval. Pure.
+"""Whom to name: meters that stand out in the mean of the last intervals, and that each of them points at. Pure.
 
-One interval in a thousand singles out an honest meter, and a valve that opens between two readings does as well. So a meter
-is named where it was singled out, in the same direction, in `NEEDED` of `WINDOW` intervals on end, the present one among
-them. An interval without figures says nothing. What is named depends on these intervals alone, so it can be computed again.
+What is named depends on these intervals alone, so it can be computed again. Whether a meter moved against what it showed
+long before is not asked: that would make a figure depend on how its past was judged.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 
-from sidestream_store.twin.balances import Evidence
+from sidestream_twin.core.reconcile import LinearSystem
+from sidestream_twin.core.reconcile.watch import Rules, accuse
 
-WINDOW = 3
+RULES = Rules()
+WINDOW = RULES.intervals
 """How many intervals, the present one among them, an accusation rests on."""
-NEEDED = 2
 
 
-def suspects_at(interval: int, evidence: Iterable[Evidence]) -> frozenset[str]:
-    """The parts whose meters are named in this interval, by what was found in it and the `WINDOW` - 1 before."""
-    found: dict[tuple[str, bool], set[int]] = defaultdict(set)
-    for each in evidence:
-        if each.at_fault and interval - WINDOW < each.interval <= interval:
-            found[each.part, each.bias > 0].add(each.interval)
-    return frozenset(part for (part, _), at in found.items() if interval in at and len(at) >= NEEDED)
+def suspects_at(interval: int, systems: Mapping[int, LinearSystem]) -> frozenset[str]:
+    """The parts whose meters are named in this interval; none where one of the intervals before it was not measured.
+
+    Raises ModelError when what is given as exact contradicts itself.
+    """
+    recent = [systems[n] for n in range(interval - WINDOW + 1, interval + 1) if n in systems]
+    accusations = accuse((), recent, RULES) if len(recent) == WINDOW else ()
+    return frozenset(meter for each in accusations for meter in each.suspect.meters)

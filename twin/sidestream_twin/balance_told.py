@@ -32,12 +32,16 @@ class Told:
 def told_of(judged: Judged, suspects: Collection[str], structures: Structures) -> Told:
     """The balance with the readings of these suspects left out."""
     telling = _telling(judged, suspects, structures)
-    shown = [(at, judged.parts[name]) for at, name in enumerate(judged.system.ids) if judged.parts[name].is_told]
-    nodes = [_node(judged, relation) for relation in judged.relations if relation.closes]
+    shown = [
+        (at, judged.prepared.parts[name])
+        for at, name in enumerate(judged.prepared.system.ids)
+        if judged.prepared.parts[name].is_told
+    ]
+    nodes = [_node(judged, relation) for relation in judged.prepared.relations if relation.closes]
     overall = judged.diagnosis.overall
     row = BalanceRow(
-        balance=judged.balance.name,
-        interval=judged.interval,
+        balance=judged.prepared.balance.name,
+        interval=judged.prepared.interval,
         redundancy=judged.diagnosis.estimate.structure.redundancy,
         test=overall.statistic if overall else None,
         p_value=overall.p_value if overall else None,
@@ -67,12 +71,12 @@ class _Telling:
     """Of the measured part of which least was seen."""
 
     def part(self, at: int, part: Part) -> PartRow:
-        known, screening = self.judged.known[part.id], self.judged.diagnosis.screening
+        known, screening = self.judged.prepared.known[part.id], self.judged.diagnosis.screening
         value = known.value
         accused = part.id in self.at_fault or part.id in self.suspects
         return PartRow(
             subject=part.subject,
-            interval=self.judged.interval,
+            interval=self.judged.prepared.interval,
             measured=value.value if value else None,
             sd_random=value.sd_random if value else None,
             sd_systematic=value.sd_systematic if value else None,
@@ -91,7 +95,7 @@ class _Telling:
             bias=_finite(self.bias[at]),
             bias_sd=_finite(self.bias_sd[at]),
             power=_finite(self.power[at]) if accused else None,
-            alike=[self.judged.parts[name].subject for name in self.alike.get(part.id, ()) if name != part.id],
+            alike=[self.judged.prepared.parts[name].subject for name in self.alike.get(part.id, ()) if name != part.id],
             inputs={"sensors": part.sensors},
         )
 
@@ -100,14 +104,14 @@ class _Telling:
         value = _finite(self.estimate.value[at])
         if value is None or self.estimate.structure.knowledge[at] not in _TOLD:
             return None
-        known, overall = self.judged.known[part.id], self.judged.diagnosis.overall
+        known, overall = self.judged.prepared.known[part.id], self.judged.diagnosis.overall
         flags = [word for word in (known.missing,) if word]
         if part.id in self.suspects:
             flags.append("suspect")
         elif overall is not None and not overall.passed and not self.suspects:
             flags.append("unbalanced")
         return StepValue(
-            step=self.judged.interval,
+            step=self.judged.prepared.interval,
             value=value,
             sd_random=float(self.estimate.sd_random[at]),
             sd_systematic=float(self.estimate.sd_systematic[at]),
@@ -119,12 +123,14 @@ class _Telling:
 
 
 def _telling(judged: Judged, suspects: Collection[str], structures: Structures) -> _Telling:
-    screening, place = judged.diagnosis.screening, {name: at for at, name in enumerate(judged.system.ids)}
+    screening, place = judged.diagnosis.screening, {name: at for at, name in enumerate(judged.prepared.system.ids)}
     bias, bias_sd = np.array(screening.bias), np.array(screening.bias_sd)
     for suspect in judged.diagnosis.suspects:
         for name, size, spread in zip(suspect.meters, suspect.biases, suspect.bias_sds, strict=True):
             bias[place[name]], bias_sd[place[name]] = size, spread
-    metered = [k for name, k in judged.known.items() if k.value is not None and judged.parts[name].is_metered]
+    metered = [
+        k for name, k in judged.prepared.known.items() if k.value is not None and judged.prepared.parts[name].is_metered
+    ]
     return _Telling(
         judged=judged,
         suspects=suspects,
@@ -140,7 +146,7 @@ def _telling(judged: Judged, suspects: Collection[str], structures: Structures) 
 
 
 def _without(judged: Judged, suspects: Collection[str], structures: Structures) -> Estimate:
-    system = judged.system
+    system = judged.prepared.system
     gone = np.array([name in suspects for name in system.ids], dtype=np.bool_)
     left = replace(
         system,
@@ -148,21 +154,21 @@ def _without(judged: Judged, suspects: Collection[str], structures: Structures) 
         sd_random=np.where(gone, 0.0, system.sd_random),
         sd_systematic=np.where(gone, 0.0, system.sd_systematic),
     )
-    return reconcile(left, structures.of(judged.balance.name, left))
+    return reconcile(left, structures.of(judged.prepared.balance.name, left))
 
 
 def _node(judged: Judged, relation: Relation) -> NodeRow:
     """What goes in less what goes out, is lost and stays, by measurement alone."""
-    found = [(judged.known[name].best, weight) for name, weight in relation.terms]
-    missing = [name for name, _ in relation.terms if judged.known[name].best is None]
+    found = [(judged.prepared.known[name].best, weight) for name, weight in relation.terms]
+    missing = [name for name, _ in relation.terms if judged.prepared.known[name].best is None]
     if missing:
-        return NodeRow(relation.subject, judged.interval, None, None, None, None, missing)
+        return NodeRow(relation.subject, judged.prepared.interval, None, None, None, None, missing)
     values = [(value, weight) for value, weight in found if value is not None]
     imbalance = sum(value.value * weight for value, weight in values)
     random = hypot(*(value.sd_random * weight for value, weight in values))
     systematic = hypot(*(value.sd_systematic * weight for value, weight in values))
     closes = abs(imbalance) <= _CLOSES_SD * hypot(random, systematic)
-    return NodeRow(relation.subject, judged.interval, imbalance, random, systematic, closes, ())
+    return NodeRow(relation.subject, judged.prepared.interval, imbalance, random, systematic, closes, ())
 
 
 def _imbalance(node: NodeRow) -> StepValue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sidestream_store.twin.hub import HubNode, HubSensor, HubStream, TwinHub
 from sidestream_store.twin.values import Subject
@@ -67,6 +68,7 @@ class Plan:
         return [*(f.subject for f in self.figures), *(s.subject for s in self.stocks), *lots, *balanced]
 
 
+@lru_cache(maxsize=4)
 def plan_of(hub: TwinHub) -> Plan:
     """What can be computed of the hub; what has no meter, or whose node knows no mass, is simply not in it."""
     figures = figures_of(hub)

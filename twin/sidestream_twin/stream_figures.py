@@ -26,9 +26,9 @@ from sidestream_twin.sensing import Sensed, accuracy_of, max_gap_s, max_register
 from sidestream_twin.steps import Span
 
 _EVENTS = (
-    (CounterEvent.ROLLOVER, "register_rollover"),
-    (CounterEvent.RESET, "register_reset"),
-    (CounterEvent.JUMP, "register_jump"),
+    (int(CounterEvent.ROLLOVER), "register_rollover"),
+    (int(CounterEvent.RESET), "register_reset"),
+    (int(CounterEvent.JUMP), "register_jump"),
 )
 
 
@@ -150,13 +150,25 @@ def _register_heat(figure: Figure, registers: Sequence[Totals]) -> Totals:
 def _remarks(figure: Figure, inputs: Sequence[Sensed], totals: Totals) -> list[tuple[str, ...]]:
     always = ("accuracy_assumed",) if any(accuracy_of(sensor)[1] for sensor in figure.sensors) else ()
     beyond = sum(np.diff(np.searchsorted(found.implausible_at_s, totals.bounds_s)) for found in inputs)
+    plain = (totals.completeness >= COMPLETE) & (np.asarray(beyond) == 0) & (totals.events == 0)
     return [
-        always
-        + (("gap",) if share < COMPLETE else ())
+        always if nothing else always + _remarks_of(*what)
+        for nothing, *what in zip(
+            plain.tolist(),
+            totals.completeness.tolist(),
+            np.broadcast_to(beyond, plain.shape).tolist(),
+            totals.events.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _remarks_of(completeness: float, implausible: int, events: int) -> tuple[str, ...]:
+    return (
+        (("gap",) if completeness < COMPLETE else ())
         + (("out_of_range",) if implausible else ())
         + tuple(word for event, word in _EVENTS if events & event)
-        for share, implausible, events in zip(totals.completeness, np.asarray(beyond), totals.events, strict=True)
-    ]
+    )
 
 
 def _value(totals: Totals, index: int, step: int, flags: tuple[str, ...]) -> StepValue:

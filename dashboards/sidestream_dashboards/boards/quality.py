@@ -6,6 +6,7 @@ from typing import Final
 
 from sidestream_dashboards import look
 from sidestream_dashboards.boards.devices import DEVICES, FRAMES, OUTBOX, READINGS
+from sidestream_dashboards.boards.quality_balances import METERS, PLACES
 from sidestream_dashboards.model import Dashboard, Panel, Row, Step, Variable
 from sidestream_dashboards.parts import banner
 from sidestream_dashboards.source import QUALITY
@@ -209,6 +210,9 @@ DASHBOARD: Final = Dashboard(
         _SENSORS,
         _MARKS,
         _COMPLETENESS,
+        Row("Balances"),
+        METERS,
+        PLACES,
         Row("Quarantine"),
         _QUARANTINE_TIME,
         _QUARANTINE,

@@ -95,17 +95,6 @@ class BalanceRow:
     nodes: Sequence[NodeRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the meters together said of one meter in an interval: how much it shows too much, if it alone were wrong."""
-
-    interval: int
-    part: str
-    bias: float
-    bias_sd: float
-    at_fault: bool
-
-
 def add_due(connection: Connection, intervals: Iterable[int], balance_s: int) -> None:
     """These intervals are to be computed once they have ended."""
     connection.execute(
@@ -150,9 +139,12 @@ def turn_to_rules(connection: Connection, rules: str, balance_s: int) -> None:
         connection.execute(sql.SQL("DELETE FROM sidestream.{}").format(sql.Identifier(table)))
     connection.execute(
         "INSERT INTO sidestream.balance_due"
-        " SELECT DISTINCT to_timestamp(floor(extract(epoch FROM time) / %(length)s) * %(length)s) FROM ("
-        "   SELECT DISTINCT time FROM sidestream.twin_value UNION SELECT DISTINCT time FROM sidestream.stock_observation"
-        "   UNION SELECT DISTINCT from_at FROM sidestream.lot_stay) t",
+        " SELECT DISTINCT to_timestamp(floor(extract(epoch FROM part) / %(length)s) * %(length)s) FROM ("
+        "   SELECT bucket AS hour FROM sidestream.twin_sum_1h"
+        "   UNION SELECT date_trunc('hour', time, 'UTC') FROM sidestream.stock_observation"
+        "   UNION SELECT date_trunc('hour', from_at, 'UTC') FROM sidestream.lot_stay) h,"
+        " generate_series(hour, hour + interval '1 hour' - interval '1 us', make_interval(secs => LEAST(%(length)s, 60)))"
+        "   AS part ON CONFLICT DO NOTHING",
         {"length": balance_s},
     )
 
@@ -221,16 +213,6 @@ def load_lots(
         },
     ).fetchall()
     return {(row[0], row[1], row[2]): LotSum(*row[3:]) for row in rows}
-
-
-def load_evidence(connection: Connection, balance: str, first: int, stop: int, balance_s: int) -> list[Evidence]:
-    """What the intervals `first` to before `stop` said of each meter that can be checked."""
-    rows = connection.execute(
-        "SELECT floor(extract(epoch FROM time) / %s)::bigint, subject_kind || '/' || subject || '/' || quantity, bias, bias_sd,"
-        " at_fault FROM sidestream.balance_part WHERE balance = %s AND time >= %s AND time < %s AND bias IS NOT NULL",
-        [balance_s, balance, step_start(first, balance_s), step_start(stop, balance_s)],
-    ).fetchall()
-    return [Evidence(*row) for row in rows]
 
 
 def computed_between(connection: Connection, first: int, stop: int, balance_s: int) -> list[int]:

@@ -10,7 +10,7 @@ from sidestream_store.twin.balances import load_suspects
 from sidestream_store.twin.dirty import step_start
 from sidestream_store.twin.values import Subject
 from sidestream_twin.balance_hearing import Hearing, live_streams
-from sidestream_twin.balance_interval import Judged, Structures, judge
+from sidestream_twin.balance_interval import Judged, Structures, judge, prepare
 from sidestream_twin.balance_rules import Balance, Part
 from sidestream_twin.balance_told import told_of
 from sidestream_twin.core.errors import ModelError
@@ -42,8 +42,8 @@ def explain_balanced(scope: Scope, address: Address, subject: Subject, balance: 
     if judged is None or not scope.goes_on:
         return said
     beside = _beside(judged, subject)
-    inputs = tuple(_part(judged, name, stored) for name in beside if judged.parts[name].is_told)
-    listed = len([part for part in judged.parts.values() if part.is_told])
+    inputs = tuple(_part(judged, name, stored) for name in beside if judged.prepared.parts[name].is_told)
+    listed = len([part for part in judged.prepared.parts.values() if part.is_told])
     remarks = (*said.remarks, f"balanced together with {listed - len(inputs)} more of {balance.name}")
     return replace(said, inputs=(*inputs, scope.configuration(stored.inputs.get("hub_version"))), remarks=remarks)
 
@@ -56,7 +56,8 @@ def _derived(scope: Scope, stored: Stored, subject: Subject, balance: Balance) -
     n = step_of(stored.time, scope.hub.balance_s)
     now, structures = scope.pass_at(scope.plan(), (n + 1) * scope.hub.balance_s // scope.step_s), Structures()
     try:
-        judged = judge(balance, n, Hearing(now, [n]).of(n), live_streams(now, [n])[n], structures)
+        prepared = prepare(balance, n, Hearing(now, [n]).of(n), live_streams(now, [n])[n])
+        judged = judge(prepared, structures) if prepared else None
         suspects = load_suspects(scope.connection, balance.name, n, scope.hub.balance_s)
         figures = told_of(judged, suspects, structures).figures if judged else {}
     except ModelError as error:
@@ -69,27 +70,27 @@ def _derived(scope: Scope, stored: Stored, subject: Subject, balance: Balance) -
 def _beside(judged: Judged, subject: Subject) -> list[str]:
     """The parts that stand in a relation with it."""
     found: dict[str, None] = {}
-    for relation in judged.relations:
+    for relation in judged.prepared.relations:
         names = [name for name, _ in relation.terms]
-        own = relation.subject == subject or any(judged.parts[name].reconciled == subject for name in names)
+        own = relation.subject == subject or any(judged.prepared.parts[name].reconciled == subject for name in names)
         found.update(dict.fromkeys(names) if own else {})
-    return sorted(found) or [name for name, part in judged.parts.items() if part.reconciled == subject]
+    return sorted(found) or [name for name, part in judged.prepared.parts.items() if part.reconciled == subject]
 
 
 def _part(judged: Judged, name: str, stored: Stored) -> Explained:
-    part: Part = judged.parts[name]
-    known = judged.known[name]
+    part: Part = judged.prepared.parts[name]
+    known = judged.prepared.known[name]
     value, s = known.best, part.subject
     unit = twin_unit(s.quantity) or "1"
     return Explained(
         f"{s.quantity} of {s.kind} {s.id}",
-        address=str(Address((s.kind, s.id, s.quantity), step_start(judged.interval, stored.step_s)))
+        address=str(Address((s.kind, s.id, s.quantity), step_start(judged.prepared.interval, stored.step_s)))
         if part.figure
         else None,
         quantity=Quantity(value.value, unit, value.sd_random, value.sd_systematic) if value else None,
         said=None if value else (known.missing or "not known").replace("_", " "),
         origin=str(known.origin) if known.origin else None,
         from_at=stored.time,
-        to_at=step_start(judged.interval + 1, stored.step_s),
+        to_at=step_start(judged.prepared.interval + 1, stored.step_s),
         facts={"completeness": known.completeness, "sensors": part.sensors},
     )

@@ -28,6 +28,9 @@ def speed_lines(found: dict[str, Any]) -> Iterator[str]:
             f"{flows:>5} flows, {each['nodes']} nodes: {each['whole_s']:.4f} s, next interval {each['next_s']:.4f} s{peer}"
         )
     yield f"time grows with flows to the power of {found['reconcile_growth']}"
+    if found.get("update_500_s") is not None:
+        yield f"update: {found['update_500_s']} s, median {found['update_500_median_s']} s ({found['update_500_how']})"
+        yield f"replay: {found['replay_speedup']:,} times as fast as time ({found['replay_how']})"
     yield from (f"{key}: not measured, {found[f'{key}_why']}" for key, value in found.items() if value is None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from sidestream_app.bench.twin.live_update import update_part
 from sidestream_app.bench.twin.reconcile_speed import reconcile_part
 
 KEYS = ("reconcile_s", "update_500_s", "replay_speedup")
@@ -17,7 +18,7 @@ class Part(Protocol):
     def __call__(self, *, quick: bool, say: Callable[[str], None]) -> dict[str, Any]: ...
 
 
-PARTS: tuple[Part, ...] = (reconcile_part,)
+PARTS: tuple[Part, ...] = (reconcile_part, update_part)
 
 
 def bench_twin(*, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
