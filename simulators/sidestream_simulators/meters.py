@@ -123,6 +123,23 @@ class Meters:
             stream = streams.get(sensor.stream or "")
             self.by_id[name] = Meter(sensor, stream, seed, registers.get(name, 0.0))
 
+    def make_wrong(self, biases: Mapping[str, float]) -> None:
+        """These meters err by so many standard deviations of their class from now on; ConfigurationError for one that can't.
+
+        One standard deviation is limit/√3, so beyond ± 1.73 a meter is out of its class.
+        """
+        for name, deviations in biases.items():
+            if name not in self.by_id:
+                raise ConfigurationError(
+                    f"--bias {name}: there is no such meter; simulated are {', '.join(sorted(self.by_id))}."
+                )
+            meter = self.by_id[name]
+            if not (meter.sensor.accuracy.limit_pct or meter.sensor.accuracy.limit_abs):
+                raise ConfigurationError(
+                    f"--bias {name}: its class has no limit, so it has no standard deviation either."
+                )
+            meter.errors = ErrorModel(meter.sensor.accuracy, deviations / math.sqrt(3.0))
+
     def advance(self, snapshot: Snapshot, dt_s: float) -> None:
         """Every meter looks at the same step."""
         for meter in self.by_id.values():

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from sidestream_contracts.edge import EdgeFile, ModbusDriver, ScannerDriver, load_edge, sensor_ids
@@ -96,10 +97,12 @@ def serve(
     speed: float = 1.0,
     *,
     bind_host: str | None = None,
+    biases: Mapping[str, float] | None = None,
 ) -> int:
     """Simulate until SIGTERM or SIGINT, then return 0 within a second; logs plain lines to stderr.
 
     `bind_host` listens there instead of at the host that the edge file names (0.0.0.0 in a container).
+    `biases`: meters that are wrong on purpose, by how many standard deviations of their class.
     Raises ConfigurationError for a wrong file, a hub without physics, or a port in use.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -108,6 +111,7 @@ def serve(
     if edge.hub != hub.hub.id:
         raise ConfigurationError(f"{edge_path}: is of hub {edge.hub!r}, and {hub_path} is hub {hub.hub.id!r}.")
     simulator = Simulator(hub, edge, edge_path, seed=seed, truth_path=truth_path, speed=speed)
+    simulator.meters.make_wrong(biases or {})
     asyncio.run(_run(simulator, bind_host))
     return 0
 

@@ -28,10 +28,11 @@ def hub() -> HubFile:
     return load_hub(example_hub("kvinesdal-like").hub_path)
 
 
-def simulated(hub: HubFile, seed: int, **factors: float) -> tuple[list[Batch], dict[str, float]]:
+def simulated(hub: HubFile, seed: int, **biases: float) -> tuple[list[Batch], dict[str, float]]:
     """What meters and scanners say in a few minutes, one reading a second, and the true mean heat of each stream, W."""
     sensors = [s.id for s in hub.sensors if s.role not in ("scan", "other")]
     plant, meters = plant_for(hub, seed), Meters(hub, sensors, seed, {})
+    meters.make_wrong(biases)
     gates = {s.node: s.id for s in hub.sensors if s.role == "scan"}
     batches: list[Batch] = []
     true: dict[str, list[float]] = {}
@@ -40,7 +41,7 @@ def simulated(hub: HubFile, seed: int, **factors: float) -> tuple[list[Batch], d
         for s in range(minute * 60, minute * 60 + 60):
             snapshot = plant.step(NOON.timestamp() + s + DT_S, DT_S)
             meters.advance(snapshot, DT_S)
-            readings += [(name, s + 0.5, value * factors.get(name, 1.0)) for name, value in meters.read().items()]
+            readings += [(name, s + 0.5, value) for name, value in meters.read().items()]
             scans += [(gates[scan.node], s + 0.5, scan.code) for scan in snapshot.scans if scan.node in gates]
             for stream, watts in snapshot.heat_flows_w().items():
                 true.setdefault(stream, []).append(watts)
@@ -77,7 +78,7 @@ def test_balances_close_and_reconciled_heat_is_nearer_to_the_truth(laboratory, h
 
 def test_a_heat_meter_that_reads_too_much_is_named(laboratory, hub):
     lab = laboratory(hub)
-    batches, _ = simulated(hub, 1, **{"net-intake-flow": 1.12})
+    batches, _ = simulated(hub, 1, **{"net-intake-flow": 9.0})
     lab.bring(*batches)
     update_until_clean(lab.dsn, now_at=NOON + timedelta(minutes=MINUTES, seconds=5))
     named = rows(lab, "SELECT DISTINCT subject, quantity FROM sidestream.balance_part WHERE suspect")

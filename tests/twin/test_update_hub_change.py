@@ -44,6 +44,14 @@ CHANGES = {
     "no belt": without("sensors", "belt_out"),
     "no level": without("sensors", "silo_mass"),
     "no gate": without("sensors", "scan_yard"),
+    "conserves nothing": changed("nodes", "silo", conserves=[]),
+    "hold-up": changed("nodes", "silo", hold_up_kg=50),
+    "family": changed("materials", "slag", family="minerals"),
+    "loss": changed("streams", "heat", loss={"length_m": 500, "w_m_k": 0.4}),
+    "meter end": changed("streams", "heat", loss={"length_m": 500, "w_m_k": 0.4}, meter_end="target"),
+    "interval": HubFile.model_validate(
+        (whole := whole_hub().model_dump(mode="json")) | {"hub": whole["hub"] | {"balance_s": 30}}
+    ),
     "no agreement": without("agreements", "bag-deal"),
 }
 
