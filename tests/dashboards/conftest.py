@@ -76,6 +76,12 @@ FROM sidestream.node WHERE kind = 'stock';
 """
 
 _LOTS = """
+INSERT INTO sidestream.balance SELECT 'energy', t, 900, 1, 2.0, 0.16, true FROM generate_series(
+    date_bin('15 min', now() - interval '3 hours', timestamptz 'epoch'), now() - interval '16 min', interval '15 min') t;
+INSERT INTO sidestream.balance_part SELECT balance, 'stream', 'heat', 'heat_flow', time, step_s, 1000.0, 5.0, 10.0, 'measured', 1, NULL,
+    1010.0, 8.0, 'redundant', 0.3, 0.8, 60.0, 1.5, false, false, 12.0, 15.0, NULL, '[]', '{"sensors": ["flow"]}'
+FROM sidestream.balance;
+INSERT INTO sidestream.balance_node SELECT balance, 'farm', 'node', time, step_s, 20.0, 5.0, 12.0, true, '[]' FROM sidestream.balance;
 INSERT INTO sidestream.scan
 SELECT now() - n * interval '1 minute', s.sensor_id, 'SS-BAG-' || n, -60, 0, n > 90, 1
 FROM generate_series(1, 100) n JOIN sidestream.sensor s ON s.id = CASE WHEN n % 2 = 0 THEN 'scan-gate' ELSE 'scan-yard' END;
