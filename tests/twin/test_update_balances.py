@@ -11,6 +11,9 @@ from twin_lab import Batch, Lab, at
 
 from sidestream_contracts.hub import HubFile
 from sidestream_store.hub_apply import apply_hub
+from sidestream_store.twin.hub import load_twin_hub
+from sidestream_twin.balance_pass import PARTS_EACH, PARTS_PER_PASS, intervals_per_pass
+from sidestream_twin.plan import plan_of
 from sidestream_twin.update import update, update_until_clean
 
 pytestmark = pytest.mark.server
@@ -29,7 +32,7 @@ def line(name: str, source: str, target: str, **more: Any) -> dict[str, Any]:
             "lifecycle": [{"state": "live", "since": "2020-01-01"}]} | more  # fmt: skip
 
 
-def busbar(sensors: tuple[str, ...] = tuple(POWER_W), **changes: Any) -> HubFile:
+def busbar(metered: tuple[str, ...] = tuple(POWER_W), **changes: Any) -> HubFile:
     """A busbar that feeds two consumers; their lines are metered at either end, by either party."""
     meters = [
         meter("p_feed", "feed"),
@@ -40,7 +43,7 @@ def busbar(sensors: tuple[str, ...] = tuple(POWER_W), **changes: Any) -> HubFile
     ]
     return test_hub(
         hub=TEST_HUB["hub"] | {"balance_s": 60},
-        materials=[{"id": "electricity", "name": "Electricity", "phase": "electricity"}],
+        materials=changes.pop("materials", [{"id": "electricity", "name": "Electricity", "phase": "electricity"}]),
         nodes=[
             {"id": "grid", "party": "a", "kind": "border", "name": "Grid"},
             {"id": "bus", "party": "a", "kind": "junction", "name": "Busbar"},
@@ -50,7 +53,7 @@ def busbar(sensors: tuple[str, ...] = tuple(POWER_W), **changes: Any) -> HubFile
         streams=changes.pop(
             "streams", [line("feed", "grid", "bus"), line("one", "bus", "first"), line("two", "bus", "second")]
         ),
-        sensors=[m for m in meters if m["id"] in sensors],
+        sensors=changes.pop("sensors", [m for m in meters if m["id"] in metered]),
         lots=[],
         **changes,
     )
@@ -177,6 +180,29 @@ def test_late_data_has_just_the_intervals_computed_again_that_it_touches(laborat
     lab.clear()
     run(lab, *readings())
     assert lab.dump() == everything
+
+
+def test_a_flow_is_not_negative_because_its_meter_is_left_out(laboratory):
+    liquid = [{"id": "water", "name": "Water", "phase": "liquid"}]
+    change = {"quantity": "mass_flow", "unit": "kg/s", "role": "mass_flow"}
+    hub = busbar(
+        streams=[line(*ends, material="water") for ends in (("feed", "second", "bus"), ("one", "bus", "first"), ("two", "bus", "second"))],
+        materials=liquid,
+        sensors=[meter(f"p_{name}", name) | change for name in ("feed", "one", "two")]
+        + [meter(f"q_{name}", name, "gw2") | change for name in ("feed", "two")],
+    )  # fmt: skip
+    lab = laboratory(hub)
+    shown = {"p_feed": 700.0, "q_feed": 700.0, "p_one": 100.0, "p_two": 702.0, "q_two": 702.0}
+    seconds = range(0, INTERVALS * 60 + 10, 5)
+    run(lab, Batch(tuple((name, s, value) for name, value in shown.items() for s in seconds)))
+    assert parts(lab, "suspect")["one/mass_flow"]
+    assert parts(lab, "reconciled")["one/mass_flow"] == 0.0
+
+
+def test_a_backlog_is_taken_on_in_passes_that_last_seconds(laboratory):
+    """What a balance costs hangs more on how many intervals there are than on how many meters."""
+    lab = laboratory(busbar())
+    assert intervals_per_pass(plan_of(load_twin_hub(lab.connection)).balances) <= PARTS_PER_PASS / PARTS_EACH
 
 
 def test_an_interval_is_closed_once_it_has_ended_and_not_before(laboratory):

@@ -21,6 +21,8 @@ from sidestream_twin.stream_pass import StreamPass
 
 PARTS_PER_PASS = 20_000
 """Parts times intervals that one pass takes on."""
+PARTS_EACH = 100
+"""A balance costs at least as much as so many parts: a small one takes no less time to solve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,7 @@ def update_balances(now: Pass, streams: StreamPass, lots: LotPass) -> BalancePas
     connection, balance_s = now.connection, now.balance_s
     store_balances.add_due(connection, _touched(now, streams, lots), balance_s)
     ended = now.horizon * now.step_s // balance_s
-    size = sum(len(balance.parts) for balance in now.plan.balances)
-    due = store_balances.claim_due(connection, ended, balance_s, max(PARTS_PER_PASS // size, 1))
+    due = store_balances.claim_due(connection, ended, balance_s, intervals_per_pass(now.plan.balances))
     if not due:
         return BalancePass((), True, ())
     told, intervals, problems = _judge(now, due)
@@ -53,6 +54,11 @@ def update_balances(now: Pass, streams: StreamPass, lots: LotPass) -> BalancePas
     computed = _figures(now, intervals, told)
     save_values(connection, computed, balance_s, now.now_at)
     return BalancePass(tuple(computed), not store_balances.is_due(connection, ended, balance_s), tuple(problems))
+
+
+def intervals_per_pass(balances: Sequence[Balance]) -> int:
+    """How many intervals a pass takes on, so that it lasts seconds however many are due; one at least."""
+    return max(PARTS_PER_PASS // sum(PARTS_EACH + len(balance.parts) for balance in balances), 1)
 
 
 def _touched(now: Pass, streams: StreamPass, lots: LotPass) -> Iterable[int]:
@@ -69,8 +75,7 @@ def _touched(now: Pass, streams: StreamPass, lots: LotPass) -> Iterable[int]:
 def _judge(now: Pass, due: Sequence[int]) -> tuple[list[tuple[Balance, Told]], list[int], list[str]]:
     """What is told of each due interval, and of those after it in which another meter may be named now."""
     after = {n + k for n in due for k in range(1, WINDOW)} - set(due)
-    there = store_balances.computed_between(now.connection, min(after), max(after) + 1, now.balance_s) if after else []
-    intervals = sorted({*due, *(n for n in there if n in after)})
+    intervals = sorted({*due, *store_balances.computed_of(now.connection, after, now.balance_s)})
     rested_on = sorted({n - k for n in intervals for k in range(WINDOW)})
     heard, live, structures = Hearing(now, rested_on), live_streams(now, rested_on), Structures()
     told: list[tuple[Balance, Told]] = []

@@ -14,7 +14,7 @@ from sidestream_twin.balance_interval import Judged, Structures
 from sidestream_twin.balance_rules import Part, Relation
 from sidestream_twin.core.arrays import FloatArray
 from sidestream_twin.core.quality import Origin
-from sidestream_twin.core.reconcile import Estimate, Knowledge, reconcile
+from sidestream_twin.core.reconcile import Estimate, Knowledge, reconcile, within_bounds
 
 _CLOSES_SD = 3.3
 _POWER = 0.9
@@ -154,7 +154,7 @@ def _without(judged: Judged, suspects: Collection[str], structures: Structures) 
         sd_random=np.where(gone, 0.0, system.sd_random),
         sd_systematic=np.where(gone, 0.0, system.sd_systematic),
     )
-    return reconcile(left, structures.of(judged.prepared.balance.name, left))
+    return within_bounds(reconcile(left, structures.of(judged.prepared.balance.name, left))).estimate
 
 
 def _node(judged: Judged, relation: Relation) -> NodeRow:

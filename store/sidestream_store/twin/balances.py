@@ -215,11 +215,11 @@ def load_lots(
     return {(row[0], row[1], row[2]): LotSum(*row[3:]) for row in rows}
 
 
-def computed_between(connection: Connection, first: int, stop: int, balance_s: int) -> list[int]:
-    """The intervals `first` to before `stop` that have been computed."""
+def computed_of(connection: Connection, intervals: Iterable[int], balance_s: int) -> list[int]:
+    """Those of these intervals that have been computed, in order."""
     rows = connection.execute(
-        "SELECT DISTINCT floor(extract(epoch FROM time) / %s)::bigint FROM sidestream.balance WHERE time >= %s AND time < %s",
-        [balance_s, step_start(first, balance_s), step_start(stop, balance_s)],
+        "SELECT DISTINCT floor(extract(epoch FROM time) / %s)::bigint FROM sidestream.balance WHERE time = ANY (%s)",
+        [balance_s, [step_start(n, balance_s) for n in sorted(intervals)]],
     ).fetchall()
     return sorted(row[0] for row in rows)
 
