@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as every command does, before numpy is first imported
 
 from sidestream_app.embedded.broker import broker_spec
 from sidestream_app.embedded.broker_config import BrokerKind
