@@ -156,7 +156,7 @@ def main() -> None:
     """Runs one command; errors of ours come out as a sentence and an exit code, never as a traceback."""
     try:
         configure_logging()
-        result = app(result_action="return_value")
+        result = app(sys.argv[1:], result_action="return_value")
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)

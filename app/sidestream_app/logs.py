@@ -6,7 +6,11 @@ import logging
 import os
 import sys
 
-import structlog
+_HIDDEN = sys.modules.setdefault("rich", None) is None  # type: ignore[arg-type]
+import structlog  # noqa: E402  # would load rich for tracebacks that we print plainly: half of a command's start
+
+if _HIDDEN:
+    del sys.modules["rich"]  # the command line draws its helps and errors with it
 
 LEVEL_VARIABLE = "SIDESTREAM_LOG"
 """Environment variable: debug, info (default), warning or error."""

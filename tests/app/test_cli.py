@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from sidestream_app import cli
 from sidestream_simulators.hubs import example_hub
 
 COMMANDS = [
@@ -18,32 +21,49 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def sidestream(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sidestream_app", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **env},
-    )
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-@pytest.mark.slow
+@pytest.fixture
+def sidestream(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Runs a command as `sidestream` does, in this process: starting Python anew would take longer than all that is tested."""
+    monkeypatch.setattr(cli, "configure_logging", lambda: None)  # loggers would keep this test's stderr for later ones
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["sidestream", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capfd.readouterr()
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sidestream_app", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_that_says_what_it_does(command):
+def test_every_command_has_help_that_says_what_it_does(sidestream, command):
     done = sidestream(*command.split(), "--help")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout) > 200
 
 
-def test_a_well_formed_hub_is_summed_up_and_its_figures_called_synthetic():
+def test_a_well_formed_hub_is_summed_up_and_its_figures_called_synthetic(sidestream):
     done = sidestream("hub", "check", str(example_hub().hub_path))
     assert done.returncode == 0
     assert "synthetic" in done.stdout
 
 
-def test_a_wrong_hub_gives_exit_code_2_with_file_line_and_nearest_id(tmp_path: Path):
+def test_a_wrong_hub_gives_exit_code_2_with_file_line_and_nearest_id(sidestream, tmp_path: Path):
     text = example_hub().hub_path.read_text()
     wrong = tmp_path / "hub.yaml"
     wrong.write_text(text.replace("party: smelter", "party: smeltr", 1))
@@ -55,7 +75,7 @@ def test_a_wrong_hub_gives_exit_code_2_with_file_line_and_nearest_id(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_database_address_is_a_sentence_that_names_both_ways_to_give_it(monkeypatch):
+def test_a_missing_database_address_is_a_sentence_that_names_both_ways_to_give_it(sidestream, monkeypatch):
     monkeypatch.delenv("SIDESTREAM_DSN", raising=False)
     done = sidestream("correct", "list")
     sentence = " ".join(done.stderr.split())
@@ -65,7 +85,7 @@ def test_a_missing_database_address_is_a_sentence_that_names_both_ways_to_give_i
 
 @pytest.mark.server
 @pytest.mark.parametrize("command", ["correct list", "quarantine list", "enter silo 4 --at 2026-11-22T07:00 --by Kari"])
-def test_a_database_without_the_schema_is_a_sentence_with_the_command_to_run(command, postgres):
+def test_a_database_without_the_schema_is_a_sentence_with_the_command_to_run(sidestream, command, postgres):
     done = sidestream(*command.split(), "--dsn", postgres.dsn("postgres"))
     assert done.returncode == 2, done.stderr
     assert "sidestream db migrate" in done.stderr
@@ -86,30 +106,31 @@ def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word():
 
 
 def test_a_missing_file_is_a_sentence():
-    done = sidestream("hub", "check", "/nowhere/hub.yaml")
+    done = in_a_process("hub", "check", "/nowhere/hub.yaml")
     assert done.returncode == 2
     assert done.stderr.strip() == "sidestream: /nowhere/hub.yaml: can't be read: No such file or directory."
 
 
-def test_json_is_one_object_on_stdout():
+def test_json_is_one_object_on_stdout(sidestream):
     done = sidestream("hub", "check", str(example_hub("minimal").hub_path), "--json")
     assert json.loads(done.stdout)["ok"] is True
 
 
-def test_a_database_that_is_away_gives_exit_code_3():
+def test_a_database_that_is_away_gives_exit_code_3(sidestream):
     done = sidestream("db", "migrate", "--dsn", "postgresql://nobody@127.0.0.1:1/none")
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
 
 
-def test_an_option_that_makes_no_sense_gives_exit_code_2():
+def test_an_option_that_makes_no_sense_gives_exit_code_2(sidestream):
     assert sidestream("demo", "--for", "soon").returncode == 2
     assert sidestream("demo", "--for", "60s", "--kill", "moon").returncode == 2
     assert sidestream("demo", "--kill", "edge").returncode == 2
 
 
-def test_an_empty_database_address_is_refused_and_not_waited_for():
-    done = sidestream("correct", "list", SIDESTREAM_DSN=" ")
+def test_an_empty_database_address_is_refused_and_not_waited_for(sidestream, monkeypatch):
+    monkeypatch.setenv("SIDESTREAM_DSN", " ")
+    done = sidestream("correct", "list")
     assert done.returncode == 2
     assert "it is empty; give the database's address" in " ".join(done.stderr.replace("│", " ").split())
 
@@ -127,7 +148,7 @@ def test_ctrl_c_while_the_program_still_loads_ends_it_without_a_word():
     assert (done.returncode, done.stderr) == (130, "")
 
 
-def test_where_needs_to_know_which_database():
+def test_where_needs_to_know_which_database(sidestream):
     done = sidestream("where", "SS-BAG-1")
     assert done.returncode == 2
     assert "--dsn" in done.stderr
