@@ -41,7 +41,7 @@ def test_every_link_leads_to_a_file(page):
 def test_every_command_is_understood_by_the_real_command_line(page, monkeypatch):
     monkeypatch.setenv("SIDESTREAM_DSN", "host=nowhere")
     for words in commands(page):
-        app.parse_args(shlex.split(words), exit_on_error=False, print_error=False)
+        app.parse_args(shlex.split(words, comments=True), exit_on_error=False, print_error=False)
 
 
 def test_the_files_that_connect_a_meter_are_well_formed_and_fit_each_other(tmp_path, monkeypatch):
