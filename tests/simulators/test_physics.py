@@ -81,7 +81,7 @@ def test_slag_is_never_made_or_lost(kvinesdal: HubFile, seed: int, start_s: floa
     assert snapshots[-1].mass_flow_kg_s["slag-arisings"] > 0
 
 
-@few
+@settings(few, max_examples=2)
 @given(seed=seeds, start_s=starts)
 def test_a_bag_is_scanned_at_each_place_once_and_in_order(kvinesdal: HubFile, seed: int, start_s: float) -> None:
     places: dict[str, list[str]] = {}
