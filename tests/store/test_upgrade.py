@@ -12,6 +12,7 @@ from yoyo import get_backend, read_migrations
 
 from sidestream_store.ledger import acknowledgements
 from sidestream_store.migrate import MIGRATIONS, migrate, yoyo_uri
+from sidestream_twin.update import update_until_clean
 
 pytestmark = pytest.mark.server
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
@@ -59,6 +60,17 @@ def test_an_old_database_goes_on_acknowledging_where_it_was(upgraded):
         for _, ack in acknowledgements(upgraded, [(1, EPOCH, "l", 4), (1, EPOCH, "s", 1), (1, EPOCH, "s", 2)])
     }
     assert told == {"live": (2, [(4, 4)]), "scan": (1, [])}
+
+
+def test_the_twin_of_now_goes_on_with_an_old_database_before_a_hub_is_applied_again(upgraded):
+    report = update_until_clean(upgraded, now_at=datetime(2026, 11, 20, 13, 0, tzinfo=UTC))
+    assert (report.problems, report.more) == ((), False)
+
+
+def test_sums_of_a_flow_and_of_its_register_are_compared_from_before_the_upgrade_on(upgraded):
+    pairs = upgraded.execute("SELECT level, total, paired_total FROM sidestream_v.twin_sum_pair").fetchall()
+    assert all(paired == total for _, total, paired in pairs)
+    assert {level for level, *_ in pairs} in (set(), {"quarter", "hour", "six_hours", "day"})
 
 
 def test_a_migration_that_was_killed_leaves_nothing_that_keeps_the_next_one_out(database, connect):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sidestream_contracts.balances import Domain
+from sidestream_contracts.balances import Domain, interval_s
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_store.connect import Connection
 
@@ -179,6 +179,8 @@ def load_twin_hub(connection: Connection) -> TwinHub:
     if hub is None:
         raise ConfigurationError("No hub is applied to the database; run `sidestream hub apply hub.yaml` first.")
     version, timezone, step_s, balance_s = hub
+    if balance_s % step_s:  # a hub that was applied before there were balances
+        balance_s = interval_s(step_s, None)
     tags = connection.execute("SELECT EXISTS (SELECT FROM sidestream_v.tag)").fetchone()
     return TwinHub(
         version=version,
