@@ -24,7 +24,7 @@ _RECENT_STEPS = 360
 
 def update_forecasts(now: Pass) -> tuple[str, ...]:
     """Each stock's forecast is younger than `EVERY`; sentences on those that could not be made, and why."""
-    issued = store_forecasts.last_issued(now.connection)
+    issued = store_forecasts.last_issued(now.connection, [stock.node.id for stock in now.plan.stocks])
     due = [s for s in now.plan.stocks if (last := issued.get(s.node.id)) is None or abs(now.now_at - last) >= EVERY]
     if not due:
         return ()

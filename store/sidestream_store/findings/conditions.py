@@ -175,12 +175,12 @@ JOIN (SELECT balance, max(time) AS time FROM sidestream_v.balance GROUP BY balan
 WHERE p.suspect ORDER BY 1, 2, 4
 """
 _FORESEEN = """
-SELECT f.node, COALESCE(n.name, f.node) AS name, f.event, f.issued_at, f.q05_at, f.q50_at, f.q95_at
-FROM (
-    SELECT DISTINCT ON (node, event) * FROM sidestream_v.stock_forecast_history WHERE issued_at <= %(now)s
-    ORDER BY node, event, issued_at DESC
-) f LEFT JOIN sidestream_v.node n ON n.id = f.node
+SELECT n.id AS node, n.name, f.event, f.issued_at, f.q05_at, f.q50_at, f.q95_at
+FROM sidestream_v.node n CROSS JOIN unnest(ARRAY['overflow', 'run_dry']) AS e (event) CROSS JOIN LATERAL (
+    SELECT * FROM sidestream_v.stock_forecast_history x
+    WHERE x.node = n.id AND x.event = e.event AND x.issued_at > %(now)s - interval '1 hour' AND x.issued_at <= %(now)s
+    ORDER BY issued_at DESC LIMIT 1
+) f
 WHERE f.outcome = 'expected' AND f.q50_at > %(now)s AND f.q50_at <= %(now)s + interval '1 day'
-    AND f.issued_at > %(now)s - interval '1 hour'
 ORDER BY 1, 3
 """

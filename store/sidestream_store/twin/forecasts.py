@@ -64,9 +64,15 @@ def stocks_now(connection: Connection, nodes: Sequence[str]) -> dict[str, StockN
     return {row[0]: StockNow(*row[1:]) for row in rows}
 
 
-def last_issued(connection: Connection) -> dict[str, datetime]:
-    """When each stock was last foreseen."""
-    rows = connection.execute("SELECT node, max(issued_at) FROM sidestream.stock_forecast GROUP BY node").fetchall()
+def last_issued(connection: Connection, nodes: Sequence[str]) -> dict[str, datetime]:
+    """When each of these stocks was last foreseen."""
+    rows = connection.execute(
+        "SELECT node, max(f.issued_at) FROM unnest(%s::text[]) AS node"
+        " CROSS JOIN unnest(ARRAY['overflow', 'run_dry']) AS event CROSS JOIN LATERAL ("
+        "   SELECT issued_at FROM sidestream.stock_forecast f WHERE f.node = node.node AND f.event = event.event"
+        "   ORDER BY issued_at DESC LIMIT 1) f GROUP BY node",
+        [list(nodes)],
+    ).fetchall()
     return dict(rows)
 
 
