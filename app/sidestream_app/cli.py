@@ -85,6 +85,9 @@ app.command(quarantine)
 twin = App(name="twin", help="Stocks, heat flows, lots and agreements as computed from readings.")
 twin.command(f"{_HERE}.twin:update", help="Recompute whatever is dirty, once, without Prefect.")
 twin.command(f"{_HERE}.balance:balance", help="Does what goes in come out again, and if not, which meter is wrong?")
+twin.command(
+    f"{_HERE}.twin_heat:heat", help="What became of the heat: supplied, used, dumped, lost; pipes, exchangers."
+)
 twin.command(f"{_HERE}.twin:reconcile", help="Bring a network's meters together, from a file; name the wrong one.")
 twin.command(f"{_HERE}.explain:explain", help="The way from a number down to the readings it rests on.")
 note = App(name="note", help="Shift notes beside the numbers, with author; only ever added.")

@@ -25,6 +25,7 @@ def check_graph(hub: HubFile) -> Iterator[Problem]:
         check_yields,
         check_yield_sums,
         check_losses,
+        check_heat_needs,
         check_shares,
         check_limits,
     ):
@@ -176,6 +177,18 @@ def _loss(where: Where, name: str, loss: Loss, has_temperatures: bool) -> Iterat
             f"{text}: no stream of {name!r} has both a supply and a return temperature sensor, so what the pipes lose "
             "can't be told from their length; write kw: with a figure of your own instead",
         )
+
+
+def check_heat_needs(hub: HubFile) -> Iterator[Problem]:
+    """Only where heat enters can it be needed or thrown away."""
+    graph = _Graph(hub)
+    for n, node in enumerate(hub.nodes):
+        said = "heat_need" if node.heat_need is not None else "dumps_heat" if node.dumps_heat else None
+        if said and not any("energy" in graph.domains(stream) for stream in graph.into[node.id]):
+            yield Problem(
+                ("nodes", n, said),
+                f"nodes.{n}.{said}: no stream brings heat to {node.id!r}; write it at the node that receives the heat",
+            )
 
 
 def check_shares(hub: HubFile) -> Iterator[Problem]:

@@ -39,6 +39,7 @@ Role = Literal[
 ]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Celsius = Annotated[float, Field(gt=-273.15)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -155,6 +156,23 @@ class Vessel(FilePart):
     )
 
 
+class HeatNeed(FilePart):
+    """What a receiver of heat can use of it, as far as it is known; `sidestream twin heat` reports by it."""
+
+    lowest_c: Celsius | None = Field(
+        default=None, description="lowest temperature at which it takes heat, e.g. of the water that it warms, °C"
+    )
+    dt_min_k: NotNegative = Field(default=0.0, description="temperature difference that its heat exchanger needs, K")
+    discard_c: Celsius | None = Field(
+        default=None,
+        description="temperature down to which heat would be thrown away if nobody took it, °C; default: nothing is "
+        "thrown away here, what is not taken goes back to the supplier",
+    )
+    demand_kw: Positive | None = Field(
+        default=None, description="heat that it needs at any time, kW; default: what was agreed, spread evenly"
+    )
+
+
 class Node(FilePart):
     """A place in the graph that belongs to one party; a stock or store holds something.
 
@@ -178,6 +196,10 @@ class Node(FilePart):
     loss: Loss | None = Field(default=None, description="heat that is lost here")
     yields: list[Yield] = Field(default=[], description="what a process makes of what")
     vessel: Vessel | None = Field(default=None, description="how a level in m becomes a mass")
+    heat_need: HeatNeed | None = Field(default=None, description="what of the heat that enters it can use")
+    dumps_heat: bool = Field(
+        default=False, description="true: heat that enters goes to air or water unused, e.g. a dump cooler"
+    )
 
 
 class Stage(FilePart):

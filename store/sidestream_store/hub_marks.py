@@ -19,7 +19,7 @@ _MEANS_NOTHING: Mapping[str, frozenset[str]] = {
     "parties": frozenset({"name"}),
     "materials": frozenset({"name", "ewc", "aliases", "limits"}),
     "devices": frozenset({"name"}),
-    "nodes": frozenset({"name"}),
+    "nodes": frozenset({"name", "heat_need", "dumps_heat"}),
     "streams": frozenset({"name"}),
     "sensors": frozenset({"name", "sent_unit"}),
     "lots": frozenset({"name"}),

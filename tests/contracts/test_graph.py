@@ -103,6 +103,10 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[Any, ...], str]] = {
         {"streams": {"warm": {"loss": {"length_m": 500, "w_m_k": 0.3}}}}, ("streams", 4, "loss"), "write kw:",
     ),
     "loss of nothing": ({"nodes": {"farm": {"loss": {"kw": 5}}}}, ("nodes", 0, "loss"), "conserves: [energy]"),
+    "need without heat": (
+        {"nodes": {"farm": {"heat_need": {"lowest_c": 20}}}}, ("nodes", 0, "heat_need"), "no stream brings heat",
+    ),
+    "nothing to dump": ({"nodes": {"farm": {"dumps_heat": True}}}, ("nodes", 0, "dumps_heat"), "no stream brings heat"),
     "twice": (
         {"materials": {"dung": {"contents": [{"component": "moisture", "pct": 60, "sd_pct": 1}] * 2}}},
         ("materials", 0, "contents"), "twice",

@@ -206,7 +206,7 @@ class _Builder:
         return part.id
 
     def _stream(self, stream: HubStream) -> None:
-        at_source, at_target = _meters(stream, self.domain, self.graph.figures[stream.id])
+        at_source, at_target = meters_of(stream, self.domain, self.graph.figures[stream.id])
         lots = self.graph.lots(stream) if self.domain == "mass" and not (at_source or at_target) else None
         loses = self.domain == "energy" and stream.loss is not None
         if not loses and not (at_source and at_target):
@@ -278,7 +278,7 @@ class _Builder:
         return bool(outputs)
 
 
-def _meters(stream: HubStream, domain: Domain, figures: Sequence[Figure]) -> tuple[Figure | None, Figure | None]:
+def meters_of(stream: HubStream, domain: Domain, figures: Sequence[Figure]) -> tuple[Figure | None, Figure | None]:
     """The figure that tells the flow at the source and the one at the target, each None where there is none."""
     found: dict[str, Figure] = {}
     for quantity in QUANTITIES[domain]:
