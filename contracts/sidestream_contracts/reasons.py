@@ -17,6 +17,7 @@ class Reason:
     """One reason. `mend`: what `sidestream quarantine mend` can write into hub.yaml for it.
 
     `never` says why such an entry must not be replayed; empty where replaying may help once the cause is gone.
+    `is_broken`: the message itself is wrong, so no change of the hub makes it usable; a replay does no harm, but isn't offered.
     """
 
     code: str
@@ -25,11 +26,11 @@ class Reason:
     todo: str
     mend: Mend | None = None
     never: str = ""
+    is_broken: bool = False
 
 
 _NOT_TAKEN = "it was not acknowledged, so the edge still has it and sends it again"
 _BROKEN = "Mend the sender. What already came stays as it is; look at it with `show`, then discard it."
-
 REASONS: dict[str, Reason] = {
     reason.code: reason
     for reason in (
@@ -81,9 +82,16 @@ REASONS: dict[str, Reason] = {
             "frame",
             "The payload is not one JSON object.",
             _BROKEN,
+            is_broken=True,
         ),
-        Reason("not_utf8", "frame", "The payload is not text in UTF-8.", _BROKEN),
-        Reason("duplicate_key", "frame", "A JSON object in it names one key twice, so it says two things.", _BROKEN),
+        Reason("not_utf8", "frame", "The payload is not text in UTF-8.", _BROKEN, is_broken=True),
+        Reason(
+            "duplicate_key",
+            "frame",
+            "A JSON object in it names one key twice, so it says two things.",
+            _BROKEN,
+            is_broken=True,
+        ),
         Reason(
             "unknown_version",
             "frame",
@@ -96,13 +104,14 @@ REASONS: dict[str, Reason] = {
             "Its `kind` is none that this hub reads.",
             "Update the hub, then replay. Or, where `kind` is a mistake, mend the sender.",
         ),
-        Reason("unknown_clock", "frame", "Its `clock` is neither `live` nor `recorded`.", _BROKEN),
-        Reason("wrong_topic", "frame", "Readings came on …/scans, or scans on …/readings.", _BROKEN),
+        Reason("unknown_clock", "frame", "Its `clock` is neither `live` nor `recorded`.", _BROKEN, is_broken=True),
+        Reason("wrong_topic", "frame", "Readings came on …/scans, or scans on …/readings.", _BROKEN, is_broken=True),
         Reason(
             "bad_columns",
             "frame",
             "Its columns are missing, differ in length, are empty or hold more than 10 000 readings.",
             _BROKEN,
+            is_broken=True,
         ),
         Reason(
             "database_refused",
@@ -146,14 +155,15 @@ REASONS: dict[str, Reason] = {
             "A number came from a sensor that scans codes, or a code from one that measures.",
             "Correct `quantity` of the sensor in hub.yaml, apply it, then replay; or mend edge.yaml.",
         ),
-        Reason("bad_index", "reading", "`i` points at no sensor of the frame.", _BROKEN),
+        Reason("bad_index", "reading", "`i` points at no sensor of the frame.", _BROKEN, is_broken=True),
         Reason(
             "bad_id",
             "reading",
             "The sensor's name is no id: a lower-case letter, then up to 30 of a-z 0-9 _ -.",
             _BROKEN,
+            is_broken=True,
         ),
-        Reason("bad_time", "reading", "`t` is no whole number of microseconds.", _BROKEN),
+        Reason("bad_time", "reading", "`t` is no whole number of microseconds.", _BROKEN, is_broken=True),
         Reason(
             "time_future",
             "reading",
@@ -172,6 +182,7 @@ REASONS: dict[str, Reason] = {
             "reading",
             "A recorded time lies before 1900 or after 2100.",
             "Correct time_column and time_format in edge.yaml, then play the recording again; discard what came.",
+            is_broken=True,
         ),
         Reason(
             "time_dropped",
@@ -181,24 +192,30 @@ REASONS: dict[str, Reason] = {
             "in hub.yaml above the time for which a gateway may be away.",
             never="what was dropped of that time is gone, so no figure can be made again with it",
         ),
-        Reason("bad_quality", "reading", "`q` is none of 0 good, 1 uncertain, 2 bad.", _BROKEN),
+        Reason("bad_quality", "reading", "`q` is none of 0 good, 1 uncertain, 2 bad.", _BROKEN, is_broken=True),
         Reason(
             "not_a_number",
             "reading",
             '`val` is not a JSON number: a text such as "12,5", true, a list.',
             "Mend the driver or sender; a number that is not known is null. What came stays as it is: `show` it, then discard it.",
+            is_broken=True,
         ),
         Reason(
             "not_finite",
             "reading",
             "`val` is NaN or infinite; sums over it would be nothing.",
             "Mend the driver or sender; a number that is not known is null. Discard what came.",
+            is_broken=True,
         ),
-        Reason("out_of_bounds", "reading", "`val` is beyond ±1e30, which no meter means.", _BROKEN),
+        Reason("out_of_bounds", "reading", "`val` is beyond ±1e30, which no meter means.", _BROKEN, is_broken=True),
         Reason(
-            "bad_code", "reading", "The scanned code is empty, longer than 512 characters or can't be printed.", _BROKEN
+            "bad_code",
+            "reading",
+            "The scanned code is empty, longer than 512 characters or can't be printed.",
+            _BROKEN,
+            is_broken=True,
         ),
-        Reason("bad_rssi", "reading", "The signal strength is not between -200 and 50 dBm.", _BROKEN),
+        Reason("bad_rssi", "reading", "The signal strength is not between -200 and 50 dBm.", _BROKEN, is_broken=True),
     )
 }
 
@@ -213,11 +230,14 @@ def reason(code: str) -> Reason:
 def as_markdown() -> str:
     """The table as it stands in docs/quarantine.md."""
     rows = ["| reason | costs | why | what to do | replay |", "|---|---|---|---|---|"]
-    rows += [
-        f"| `{r.code}` | the {r.costs} | {r.why} | {r.todo} | {f'never: {r.never}' if r.never else 'yes'} |"
-        for r in REASONS.values()
-    ]
+    rows += [f"| `{r.code}` | the {r.costs} | {r.why} | {r.todo} | {_replay(r)} |" for r in REASONS.values()]
     return "\n".join(rows) + "\n"
+
+
+def _replay(told: Reason) -> str:
+    if told.never:
+        return f"never: {told.never}"
+    return "of no use" if told.is_broken else "yes"
 
 
 if __name__ == "__main__":

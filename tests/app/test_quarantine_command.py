@@ -156,6 +156,18 @@ def test_what_hub_yaml_can_not_mend_is_told_with_what_to_do(bench):
     assert "2026-11-22T12:00:00Z" in shown
 
 
+def test_no_replay_is_offered_for_what_no_change_of_the_hub_makes_usable(bench):
+    bench.arrive(("heat-flow", NOW_US, "12,5"))
+    _, found = bench.json("explain", bench.one())
+    assert [command.split()[2] for command in found["commands"]] == ["show", "discard"]
+
+
+@pytest.mark.parametrize("command", ["list", "replay"])
+def test_a_reason_typed_wrong_is_told_with_the_one_that_was_meant(bench, command):
+    with pytest.raises(ConfigurationError, match="did you mean 'unknown_sensor'"):
+        bench.run(command, "--reason", "unknow_sensor")
+
+
 def test_a_discard_needs_why_and_who_and_then_the_list_of_what_is_open_is_empty(bench):
     bench.arrive(("heat-flow", NOW_US, "12,5"))
     number = bench.one()

@@ -17,6 +17,8 @@ from cyclopts import Parameter
 from sidestream_app import quarantine_text as text
 from sidestream_app.commands.options import AsJson, Dsn
 from sidestream_contracts.errors import ConfigurationError, DomainError
+from sidestream_contracts.ids import unknown
+from sidestream_contracts.reasons import REASONS
 
 if TYPE_CHECKING:
     from sidestream_app.mend import Change
@@ -45,6 +47,7 @@ def list_(
     """
     from sidestream_store.read import quarantine as read
 
+    _known(reason)
     wanted = read.Filter(device, reason, None if state == "any" else state)
     groups = _ask(dsn, lambda pool: read.groups(pool, wanted))
     if as_json:
@@ -198,6 +201,7 @@ def replay(
     from sidestream_ingest.replay import replay_at
     from sidestream_store.quarantine.entries import Selection
 
+    _known(reason)
     selection = Selection(quarantine_ids, device, reason, sensor)
     _named(selection, all_open=all_open)
     return _tell(replay_at(dsn, selection, by or getpass.getuser(), _progress), as_json)
@@ -231,6 +235,12 @@ def discard(
         for outcome in done:
             print(f"#{outcome.quarantine_id} {outcome.reason}: discarded by {by}: {outcome.outcome}")
     return 0
+
+
+def _known(reason: str | None) -> None:
+    """Of a reason that was typed wrong nothing would be found, and that would read as if nothing lay there."""
+    if reason is not None and reason not in REASONS:
+        raise ConfigurationError(f"--reason: {unknown('reason', reason, REASONS)}.")
 
 
 def _named(selection: Selection, *, all_open: bool) -> None:

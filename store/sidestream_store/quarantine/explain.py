@@ -77,6 +77,8 @@ def _commands(entry: Entry, announced: Mapping[str, AnnouncedSensor]) -> tuple[s
         return (f"sidestream quarantine mend {number} --hub hub.yaml{questions}", _discard(entry))
     if known.never:
         return (_discard(entry),)
+    if known.is_broken:
+        return (f"sidestream quarantine show {number}", _discard(entry))
     device = f" --device {_device(entry)}" if entry.device else ""
     return (f"sidestream quarantine replay --reason {entry.reason}{device}", _discard(entry))
 
