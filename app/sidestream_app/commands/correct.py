@@ -187,7 +187,11 @@ def _make(
         return 0
     print(line)
     _say_impact(touched, "rests on these")
-    print("Not made (dry run)." if dry_run else "Figures follow with the next pass of the twin.")
+    print(
+        "Nothing was changed (dry run): without --dry-run it is made."
+        if dry_run
+        else "Figures follow with the next pass of the twin."
+    )
     return 0
 
 

@@ -50,7 +50,7 @@ def ingest(workers: Sequence[WorkerState] | None, now_at: datetime) -> Line:
         return Line("ingest", "broken", f"no worker is running{_last_seen(workers, 'ingest', now_at)}",
                     "start one: `sidestream ingest run`; its log says why it ended. Gateways keep their readings meanwhile")  # fmt: skip
     text = f"{_count(len(alive), 'worker')}, {sum(w.figures.get('readings_per_s') or 0 for w in alive):.0f} readings/s"
-    text += _last_commit(alive, now_at)
+    text += f"{_last_commit(alive, now_at)}{_heard(alive, now_at)}"
     return _ingest_trouble(workers, alive, text, now_at) or Line("ingest", "ok", text)
 
 
@@ -84,6 +84,7 @@ def flows(workers: Sequence[WorkerState] | None, now_at: datetime) -> Line:
         return Line("flows", "broken", f"no flows process is running{_last_seen(workers, 'flows', now_at)}: figures grow old",
                     "start it: `sidestream flows run`; its log says why it ended")  # fmt: skip
     text = f"{_count(len(alive), 'process', 'processes')}, last pass {alive[-1].figures.get('last_pass_s') or 0:.2g} s"
+    text += _heard(alive, now_at)
     if trouble := next((str(w.figures["trouble"]) for w in alive if w.figures.get("trouble")), None):
         return Line("flows", "attention", f"{text}; {trouble}", "see the log of `sidestream flows run`")
     return Line("flows", "ok", text)
@@ -229,6 +230,11 @@ def _last_seen(workers: Iterable[WorkerState], kind: str, now_at: datetime) -> s
 def _last_commit(alive: Iterable[WorkerState], now_at: datetime) -> str:
     found = [datetime.fromisoformat(at) for w in alive if (at := w.figures.get("last_commit_at"))]
     return f", last commit {ago(max(found), now_at)}" if found else ", nothing committed yet"
+
+
+def _heard(alive: Sequence[WorkerState], now_at: datetime) -> str:
+    """How old the oldest heartbeat of those is that count as running."""
+    return f", heartbeat {ago(min(w.seen_at for w in alive), now_at)}"
 
 
 def _since(device: DeviceState, now_at: datetime) -> str:
