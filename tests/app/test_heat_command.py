@@ -150,6 +150,59 @@ PIPE = {
 }
 
 
+LONG_PIPE = {
+    "temperature_sd": 0.1,
+    "flow_sd_pct": 1,
+    "streams": [
+        {"id": "in", "to": "pipe", "flow": 1, "temperature": 80},
+        {"id": "out", "from": "pipe", "temperature": 78},
+    ],
+    "nodes": [{"id": "pipe", "kind": "pipe", "length_m": 1000, "ambient": 8}],
+}
+
+
+@pytest.mark.parametrize(("outlet", "said"), [(78, False), (82, True)])
+def test_a_pipe_that_warms_up_in_the_cold_is_said_to_be_impossible(heat, outlet, said):
+    inlet, last = LONG_PIPE["streams"]
+    found = json.loads(
+        heat("reconcile", {**LONG_PIPE, "streams": [inlet, {**last, "temperature": outlet}]}, "--json")[1],
+    )
+    assert (found["nodes"][0]["u_w_mk"]["reconciled"] < 0) is said
+    assert any("pipe pipe would gain heat from colder surroundings" in note for note in found["notes"]) is said
+
+
+@pytest.mark.parametrize(
+    ("hot", "cold", "sentences"),
+    [
+        ((90, 60), (20, 50), []),
+        ((40, 30), (35, 45), ["warm a stream to 45 degC with nothing above 40 degC", "cool a stream to 30 degC"]),
+    ],
+)
+def test_an_exchanger_in_which_heat_flows_uphill_is_said_to_be_impossible(heat, hot, cold, sentences):
+    problem = {
+        "temperature_sd": 0.1,
+        "flow_sd_pct": 1,
+        "fluids": [{"id": "oil", "kind": "polynomial", "coefficients": [0, 2]}],
+        "streams": [
+            {"id": "a", "to": "x", "fluid": "oil", "flow": 1, "temperature": hot[0]},
+            {"id": "b", "from": "x", "fluid": "oil", "temperature": hot[1]},
+            {
+                "id": "c",
+                "to": "x",
+                "fluid": "oil",
+                "flow": (hot[0] - hot[1]) / (cold[1] - cold[0]),
+                "temperature": cold[0],
+            },
+            {"id": "d", "from": "x", "fluid": "oil", "temperature": cold[1]},
+        ],
+        "nodes": [{"id": "x", "kind": "exchanger", "sides": [{"in": "a", "out": "b"}, {"in": "c", "out": "d"}]}],
+    }
+    notes = json.loads(heat("reconcile", problem, "--json")[1])["notes"]
+    uphill = [note for note in notes if "which can't be" in note]
+    assert len(uphill) == len(sentences)
+    assert all(sentence in note for sentence, note in zip(sentences, uphill, strict=True))
+
+
 def test_the_loss_of_a_pipe_follows_from_its_ends_in_the_units_asked_for(heat):
     found = json.loads(heat("reconcile", PIPE, "--json")[1])
     pipe = found["nodes"][0]

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from sidestream_app.heat.network_file import NetworkFile, PipePart
+from sidestream_app.heat.second_law import second_law_notes
 from sidestream_app.heat.units import Scale, Scales
 from sidestream_twin.core.energy_reconcile import Duty, EnergyEstimate, Exchanger, Pipe
 from sidestream_twin.core.energy_reconcile.balances import conductance_of, flow_of, heat_of, loss_of, temperature_of
@@ -131,6 +132,7 @@ class Report:
             if not low - 1e-6 <= temperature <= high + 1e-6:
                 shown = self.scales.temperature.back(float(temperature))
                 yield f"stream {stream.id} would be {shown:.6g} {self.file.units.temperature}, where its fluid is none"
+        yield from second_law_notes(self.found, self.scales, self.file.units.temperature)
 
     def as_text(self) -> str:
         """The answer for people."""
