@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sidestream_contracts.times import shown
+from sidestream_store.stops import Stop
 
 REASONS: Mapping[str, str] = {
     "lifecycle": "the exchange is not live",
@@ -35,6 +36,14 @@ UNFORESEEN: Mapping[str, str] = {
     "no_flows": "nothing is known to flow in or out",
 }
 """By reason why a stock could not be foreseen."""
+
+STOP_STATES: Mapping[str, str] = {
+    "planned": "to stand still as planned",
+    "running": "stands still now",
+    "over": "stood still",
+    "withdrawn": "stop taken back",
+}
+"""By state of a planned stop; a bare "running" beside a node's name would read as the node running."""
 
 
 def share(value: float | None) -> str:
@@ -96,3 +105,11 @@ def _end(at: datetime | None, zone: str) -> str:
 def _days(to_at: datetime, from_at: datetime) -> str:
     hours = (to_at - from_at).total_seconds() / 3600
     return f"{hours / 24:.0f} days" if hours >= 47.5 else f"{hours:.1f} h"
+
+
+def stop_line(stop: Stop, zone: str) -> str:
+    """A planned stop: what stands still, whether it does so now, from when until when, why and who says so."""
+    until = shown(stop.to_at, zone) if stop.to_at else "further notice"
+    source = f"hub.yaml {stop.hub_id}" if stop.hub_id else stop.author
+    state = STOP_STATES.get(stop.state, stop.state)
+    return f"{stop.stop_id}  {stop.of}: {state}, {shown(stop.from_at, zone)} until {until}; {stop.why} ({source})"

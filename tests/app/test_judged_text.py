@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sidestream_app.judged_text import REASONS, agreement_lines, forecast_line, share
+from sidestream_app.judged_text import REASONS, agreement_lines, forecast_line, share, stop_line
 from sidestream_dashboards import look
+from sidestream_store.stops import Stop
 from sidestream_twin.core.agreement import ReasonCode, Status
 from sidestream_twin.core.forecast import Outcome
 
@@ -48,3 +49,20 @@ def test_a_forecast_says_that_it_is_one_or_why_there_is_none(outcome):
 def test_a_band_that_ends_beyond_the_horizon_is_not_given_an_end():
     assert "and beyond the horizon" in forecast_line(FORECAST, "Europe/Oslo")
     assert [share(x) for x in (None, 0.001, 0.5, 0.999)] == ["-", "< 1 %", "50 %", "> 99 %"]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("planned", "node kiln: to stand still as planned, "),
+        ("running", "node kiln: stands still now, "),
+        ("over", "node kiln: stood still, "),
+        ("withdrawn", "node kiln: stop taken back, "),
+    ],
+)
+def test_a_stop_never_reads_as_if_the_node_were_running(state, words):
+    stop = Stop(3, None, "kiln", None, AT, AT + timedelta(hours=1), "relining", "Kari", state)
+    line = stop_line(stop, "Europe/Oslo")
+    assert words in line
+    assert "running" not in line
+    assert line.endswith("relining (Kari)")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sidestream_app.commands.options import AsJson, Dsn
-from sidestream_contracts.times import shown, understood
+from sidestream_contracts.times import understood
 
 if TYPE_CHECKING:
     from sidestream_store.stops import Stop
@@ -93,13 +93,9 @@ def end(
 
 
 def _tell(stops: list[Stop], zone: str, *, as_json: bool) -> None:
+    from sidestream_app.judged_text import stop_line
+
     if as_json:
         print(json.dumps({"stops": [asdict(s) for s in stops]}, default=datetime.isoformat, ensure_ascii=False))
     else:
-        print("\n".join(_line(stop, zone) for stop in stops) or "Nothing is planned to stand still.")
-
-
-def _line(stop: Stop, zone: str) -> str:
-    until = shown(stop.to_at, zone) if stop.to_at else "further notice"
-    source = f"hub.yaml {stop.hub_id}" if stop.hub_id else stop.author
-    return f"{stop.stop_id}  {stop.of}: {stop.state}, {shown(stop.from_at, zone)} until {until}; {stop.why} ({source})"
+        print("\n".join(stop_line(stop, zone) for stop in stops) or "Nothing is planned to stand still.")
