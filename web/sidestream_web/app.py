@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 from sidestream_store.read.pool import open_pool
 from sidestream_web import errors, pages
-from sidestream_web.api import explain, findings, hub, live, lots, quarantine, readings, trouble, twin
+from sidestream_web.api import explain, findings, heat, hub, live, lots, quarantine, readings, trouble, twin
 from sidestream_web.etag import Etags
 from sidestream_web.headers import SecurityHeaders
 from sidestream_web.hints import Hints
@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.on_failure = lambda: None
     errors.install(app)
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(only_known), Depends(only_text)], responses=_REFUSALS)
-    for module in (hub, readings, twin, lots, trouble, live, explain, findings):
+    for module in (hub, readings, twin, heat, lots, trouble, live, explain, findings):
         api.include_router(module.router)
     api.include_router(quarantine.router)
     api.include_router(quarantine.writing)
