@@ -118,6 +118,8 @@ def test_a_wrong_meter_is_named_once_it_persists_and_its_readings_are_left_out(l
     assert parts(lab, "bias")["one/power"] == pytest.approx(36e3, rel=0.4)
     assert parts(lab, "reconciled")["one/power"] == pytest.approx(300e3, rel=0.03)
     assert parts(lab, "power")["one/power"] > 0.9
+    assert lab.values("one", "power_reconciled")[300.0][1] == "estimated"
+    assert lab.values("one", "power_receiver_reconciled")[300.0][1] == "reconciled"
     flags = lab.one(
         "SELECT flags FROM sidestream_v.twin_latest WHERE subject = 'one' AND quantity = 'power_reconciled'"
     )
@@ -144,6 +146,7 @@ def test_what_has_no_meter_follows_from_the_others_and_what_hangs_on_two_such_is
     assert parts(lab, "knowledge")["one/power"] == "observable"
     assert parts(lab, "knowledge")["feed/power"] == "non-redundant"
     assert parts(lab, "reconciled")["one/power"] == pytest.approx(300e3, rel=0.1)
+    assert lab.values("one", "power_reconciled")[300.0][1] == "estimated"
     assert lab.values("feed", "power_reconciled") == {}
     apply_hub(lab.dsn, busbar(("p_feed",)), lab.folder)
     update_until_clean(lab.dsn, now_at=at(INTERVALS * 60 + 20))

@@ -100,7 +100,10 @@ class _Telling:
         )
 
     def figure(self, at: int, part: Part) -> StepValue | None:
-        """The reconciled figure; None where the balance adds nothing to what the meter says, or nobody knows."""
+        """The reconciled figure; None where the balance adds nothing to what the meter says, or nobody knows.
+
+        One without a reading of its own, or whose reading was left out, is estimated: its neighbours alone tell it.
+        """
         value = _finite(self.estimate.value[at])
         if value is None or self.estimate.structure.knowledge[at] not in _TOLD:
             return None
@@ -110,12 +113,13 @@ class _Telling:
             flags.append("suspect")
         elif overall is not None and not overall.passed and not self.suspects:
             flags.append("unbalanced")
+        counts = known.value is not None and part.id not in self.suspects
         return StepValue(
             step=self.judged.prepared.interval,
             value=value,
             sd_random=float(self.estimate.sd_random[at]),
             sd_systematic=float(self.estimate.sd_systematic[at]),
-            origin=str(Origin.RECONCILED),
+            origin=str(Origin.RECONCILED if counts else Origin.ESTIMATED),
             completeness=known.completeness if known.value is not None else self.completeness,
             n=int(known.value is not None),
             flags=tuple(flags),
