@@ -181,6 +181,7 @@ _STEPS = (
     _rows("balances", "twin_values_days", "balance", _LIVE_INTERVAL),
     _rows("parts of balances", "twin_values_days", "balance_part", _LIVE_INTERVAL),
     _rows("places in balances", "twin_values_days", "balance_node", _LIVE_INTERVAL),
+    _rows("forecasts of stocks", "twin_values_days", "stock_forecast", "t.issued_at < %(before)s"),
     _rows("scans", "scans_days", "scan", _SCAN_OF_A_LOT_LONG_GONE),
     _rows(
         "quarantine",
