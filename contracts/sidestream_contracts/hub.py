@@ -39,7 +39,7 @@ Role = Literal[
 ]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Celsius = Annotated[float, Field(gt=-273.15)]
+LiquidCelsius = Annotated[float, Field(ge=0, le=300)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -159,11 +159,11 @@ class Vessel(FilePart):
 class HeatNeed(FilePart):
     """What a receiver of heat can use of it, as far as it is known; `sidestream twin heat` reports by it."""
 
-    lowest_c: Celsius | None = Field(
+    lowest_c: LiquidCelsius | None = Field(
         default=None, description="lowest temperature at which it takes heat, e.g. of the water that it warms, °C"
     )
     dt_min_k: NotNegative = Field(default=0.0, description="temperature difference that its heat exchanger needs, K")
-    discard_c: Celsius | None = Field(
+    discard_c: LiquidCelsius | None = Field(
         default=None,
         description="temperature down to which heat would be thrown away if nobody took it, °C; default: nothing is "
         "thrown away here, what is not taken goes back to the supplier",

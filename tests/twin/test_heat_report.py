@@ -312,3 +312,16 @@ def test_saying_what_a_receiver_needs_has_nothing_computed_again():
     before = {"hub": {"id": "h"}, **lists}
     after = before | {"nodes": [farm | {"heat_need": {"lowest_c": 18.0}, "dumps_heat": False}]}
     assert marks_of(before, after) == Marks()
+
+
+def test_a_thermometer_that_shows_no_water_spoils_only_what_rests_on_it():
+    made = exchanger()
+    made.means["hot-supply_temperature-a"] = replace(
+        made.means["hot-supply_temperature-a"], value=np.full(HOURS, C + 900)
+    )
+    made.nodes += [node("far"), node("near")]
+    made.streams.append(stream("other", "near", "far"))
+    made.meter(made.streams[-1], 1e6)
+    report = made.report()
+    assert report.exchangers[0].why is not None
+    assert report.exchanges[0].used.value == pytest.approx(1e6 * 3600 * HOURS)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from sidestream_store.read.heat import Need
+from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.uncertain import Uncertain
 from sidestream_twin.heat_report.demand import Coverage, agreed_w, coverage, no_coverage
 from sidestream_twin.heat_report.heard import Heard
@@ -70,7 +71,10 @@ def _report(layout: Layout, heard: Heard, exchange: Exchange) -> ExchangeReport:
     if reach is not None:
         dumped = reach.dumped_w if need.discard_k is not None else np.zeros(heard.grid.count)
         ends = ends_of(way, heard, dumped)
-    numbers = _numbers(exchange, way, need, reach, ends) if ends and reach else _nothing(_why(way, state))
+    try:
+        numbers = _numbers(exchange, way, need, reach, ends) if ends and reach else _nothing(_why(way, state))
+    except ModelError as error:
+        numbers = _nothing(str(error))
     return ExchangeReport(
         [stream.id for stream in exchange.streams],
         heard.side.names.get(("stream", first.id), first.id),

@@ -90,12 +90,11 @@ def _exchanger(heard: Heard, node: str, hot: Meter, cold: Meter) -> ExchangerRep
     weight = running(heard, hot, cold)
     if not weight.any():
         return _unrated(heard, node, "its sides never ran at the same time, or a thermometer was silent")
-    warm, cool = leg_of(heard, hot, weight), leg_of(heard, cold, weight)
-    readings = Readings(
-        warm.supply_k, warm.return_k, cool.return_k, cool.supply_k, warm.capacity_w_k, cool.capacity_w_k
-    )
     try:
-        rating = rate(readings)
+        warm, cool = leg_of(heard, hot, weight), leg_of(heard, cold, weight)
+        rating = rate(
+            Readings(warm.supply_k, warm.return_k, cool.return_k, cool.supply_k, warm.capacity_w_k, cool.capacity_w_k)
+        )
     except ModelError as error:
         return _unrated(heard, node, str(error))
     ran_s = float(np.count_nonzero(weight)) * heard.grid.width_s

@@ -125,7 +125,10 @@ def _checked(heard: Heard, pipe: Lossy, source: Meter, target: Meter) -> tuple[d
     weight = running(heard, source, target)
     if not weight.any():
         return {}, _NO_THERMOMETERS
-    near, far = leg_of(heard, source, weight), leg_of(heard, target, weight)
+    try:
+        near, far = leg_of(heard, source, weight), leg_of(heard, target, weight)
+    except ModelError as error:
+        return {}, str(error)
     checks, why = {}, ""
     for name, ends in _legs(pipe, near, far):
         try:
