@@ -99,6 +99,24 @@ def test_bounds_are_kept_where_asked_for_and_flows_may_turn_round_otherwise(reco
     assert [each["reconciled"] for each in one["streams"]] == pytest.approx([-0.6, -0.6])
 
 
+@pytest.mark.parametrize(("second_outlet", "unmet"), [(9.0, []), (12.0, [["a", "b"]])])
+def test_bounds_of_streams_that_cant_be_known_are_not_broken_in_silence(reconcile, second_outlet, unmet):
+    """More leaves by meter than enters, so two unmetered outlets can't both be flows that never turn round."""
+    streams = [
+        {"id": "in", "from": None, "to": "tank", "measured": 10.0, "sd": 0.1},
+        {"id": "out", "from": "tank", "to": None, "measured": second_outlet, "sd": 0.1},
+        {"id": "a", "from": "tank", "to": None},
+        {"id": "b", "from": "tank", "to": None},
+        {"id": "c", "from": None, "to": "pond"},
+        {"id": "d", "from": "pond", "to": None},
+    ]
+    found = reconcile({"streams": streams, "nonnegative": True}, "--json")
+    assert found["unmet_bounds"] == unmet
+    printed = reconcile({"streams": streams, "nonnegative": True})
+    assert ("No values within their bounds fit the others, though they aren't known: a, b." in printed) is bool(unmet)
+    assert reconcile({"streams": streams}, "--json")["unmet_bounds"] == []
+
+
 def changed(**of_first):
     return {"streams": [{**LINE[0], **of_first}, LINE[1]]}
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sidestream_app.reconcile.network_file import NetworkFile, StreamPart
-from sidestream_twin.core.reconcile import Diagnosis, Knowledge, Suspect
+from sidestream_twin.core.reconcile import Diagnosis, Knowledge, Suspect, unmet_bounds
 
 _NO_METER = "it has no meter"
 _EXACT = "its value was given as exact"
@@ -36,6 +36,7 @@ def as_dict(found: Diagnosis, file: NetworkFile) -> dict[str, Any]:
             for leak in found.leaks
         ],
         "at_bound": list(found.at_bound),
+        "unmet_bounds": [list(group) for group in unmet_bounds(found.estimate)],
     }
 
 

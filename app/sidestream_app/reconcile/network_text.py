@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sidestream_app.reconcile.network_file import NetworkFile
-from sidestream_twin.core.reconcile import Diagnosis, Knowledge, Suspect
+from sidestream_twin.core.reconcile import Diagnosis, Knowledge, Suspect, unmet_bounds
 
 _HARDLY = 0.1
 """Detectability below which a meter is as good as unchecked: tens of its deviations would go unseen."""
@@ -46,6 +46,11 @@ def sentences(found: Diagnosis, file: NetworkFile) -> Iterator[str]:
     yield from _limits(found)
     for name in found.at_bound:
         yield f"{name} is held at its bound; unbounded it would lie beyond."
+    for group in unmet_bounds(found.estimate):
+        yield (
+            f"No values within their bounds fit the others, though they aren't known: {_names(list(group))}. "
+            "Mistrust the meters beside them, or widen a bound."
+        )
 
 
 def _overall(found: Diagnosis, level: float) -> str:

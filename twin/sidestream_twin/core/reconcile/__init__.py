@@ -13,6 +13,7 @@ tests = screen(estimate, level=0.05)
 | `basis`, `structure` | what follows from what; redundant, non-redundant, observable, unobservable |
 | `estimate` | weighted least squares with covariance |
 | `bounds` | values kept within bounds |
+| `unmet` | bounds that what can't be known contradicts |
 | `screening` | global test, measurement tests, what they could see |
 | `suspects` | who is wrong: serial elimination, equivalent meters, leaks |
 | `diagnosis` | all of it for one interval |
@@ -27,6 +28,7 @@ from sidestream_twin.core.reconcile.screening import GlobalTest, Screening, glob
 from sidestream_twin.core.reconcile.structure import Knowledge, Structure, analyse
 from sidestream_twin.core.reconcile.suspects import Leak, Suspect, equivalent_meters, leaks, suspects, without_meters
 from sidestream_twin.core.reconcile.system import Constraint, LinearSystem, Variable, linear_system
+from sidestream_twin.core.reconcile.unmet import unmet_bounds
 from sidestream_twin.core.reconcile.watch import Accusation, Question, Rules, accuse, checkable
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "reconcile",
     "screen",
     "suspects",
+    "unmet_bounds",
     "within_bounds",
     "without_meters",
 ]
