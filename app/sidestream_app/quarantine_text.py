@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sidestream_contracts.reasons import reason
+from sidestream_contracts.times import shown
 from sidestream_store.quarantine.entries import Entry
 from sidestream_store.quarantine.explain import Explanation, as_text, decoded
 from sidestream_store.quarantine.resolve import Outcome
@@ -18,9 +19,9 @@ _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _READINGS, _CHARACTERS, _BYTES, _OUTCOMES = 20, 2000, 256, 20
 
 
-def at(moment: datetime) -> str:
-    """A time with its zone."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}Z"
+def at(moment: datetime, zone: str) -> str:
+    """A time in the hub's zone, and UTC."""
+    return shown(moment.replace(microsecond=0), zone)
 
 
 def safe(text: str) -> str:
@@ -33,7 +34,7 @@ def shown_text(raw: bytes) -> str | None:
     return as_text(raw)
 
 
-def group_lines(groups: Sequence[Group]) -> Iterator[str]:
+def group_lines(groups: Sequence[Group], zone: str) -> Iterator[str]:
     """A table of the groups, each with what of it is only counted."""
     if not groups:
         yield "Nothing lies in quarantine."
@@ -47,7 +48,7 @@ def group_lines(groups: Sequence[Group]) -> Iterator[str]:
             f"{g.reason} {_sensors(g)}".strip(),
             f"{g.messages}",
             f"{g.readings}",
-            at(g.last_at),
+            at(g.last_at, zone),
         )
         for g in groups
     ]
@@ -74,7 +75,7 @@ def _sensors(group: Group) -> str:
     return group.a_sensor if group.sensors == 1 else f"{group.a_sensor} and {group.sensors - 1} more"
 
 
-def entry_lines(entry: Entry, item: Item, actions: Sequence[Action]) -> Iterator[str]:
+def entry_lines(entry: Entry, item: Item, actions: Sequence[Action], zone: str) -> Iterator[str]:
     """Everything about one entry."""
     yield f"#{entry.quarantine_id} {entry.reason}, {entry.state}"
     yield f"  {safe(entry.detail)}"
@@ -83,9 +84,9 @@ def entry_lines(entry: Entry, item: Item, actions: Sequence[Action]) -> Iterator
         yield f"  sensor    {entry.sensor}"
     yield f"  topic     {safe(entry.topic)}"
     often = (
-        f"once, {at(entry.first_at)}"
+        f"once, {at(entry.first_at, zone)}"
         if entry.count == 1
-        else f"{entry.count} times, {at(entry.first_at)} to {at(entry.last_at)}"
+        else f"{entry.count} times, {at(entry.first_at, zone)} to {at(entry.last_at, zone)}"
     )
     yield f"  came      {often}"
     yield f"  readings  {entry.readings}"
@@ -95,7 +96,7 @@ def entry_lines(entry: Entry, item: Item, actions: Sequence[Action]) -> Iterator
         yield f"  {safe(name)[:20]:9} {safe(value)[:100]}"
     yield from _message_lines(entry)
     for action in reversed(actions):
-        yield f"  {at(action.at)}  {safe(action.author)}: {action.action}: {safe(action.outcome)}"
+        yield f"  {at(action.at, zone)}  {safe(action.author)}: {action.action}: {safe(action.outcome)}"
 
 
 def _message_lines(entry: Entry) -> Iterator[str]:
@@ -112,8 +113,8 @@ def _message_lines(entry: Entry) -> Iterator[str]:
         yield f"    {safe(text[:_CHARACTERS])}{' …' if len(text) > _CHARACTERS else ''}"
     else:
         yield f"  message   {entry.raw_bytes} bytes{cut}, not text; in hex:"
-        shown = entry.raw[:_BYTES].hex(" ")
-        yield from textwrap.wrap(shown, 16 * 3, initial_indent="    ", subsequent_indent="    ")
+        begins = entry.raw[:_BYTES].hex(" ")
+        yield from textwrap.wrap(begins, 16 * 3, initial_indent="    ", subsequent_indent="    ")
         if len(entry.raw) > _BYTES:
             yield "    …"
 
@@ -141,11 +142,11 @@ def _moment(t: object) -> str:
         return str(t)[:27]
 
 
-def ended(item: Item) -> str | None:
+def ended(item: Item, zone: str) -> str | None:
     """How the entry ended, or None while it is open."""
     if item.closed_at is None:
         return None
-    return f"{item.state} by {item.closed_by} at {at(item.closed_at)}: {item.closed_why}"
+    return f"{item.state} by {item.closed_by} at {at(item.closed_at, zone)}: {item.closed_why}"
 
 
 def explanation_lines(entry: Entry, found: Explanation) -> Iterator[str]:

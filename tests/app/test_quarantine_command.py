@@ -162,6 +162,13 @@ def test_no_replay_is_offered_for_what_no_change_of_the_hub_makes_usable(bench):
     assert [command.split()[2] for command in found["commands"]] == ["show", "discard"]
 
 
+def test_times_are_told_in_the_hubs_zone_and_in_utc(bench):
+    bench.arrive(("pump", NOW_US, 4.5))
+    for words in (("list",), ("show", bench.one())):
+        _, out, _ = bench.run(*words)
+        assert "2026-11-22 13:00:00+01:00 (12:00:00Z)" in out
+
+
 @pytest.mark.parametrize("command", ["list", "replay"])
 def test_a_reason_typed_wrong_is_told_with_the_one_that_was_meant(bench, command):
     with pytest.raises(ConfigurationError, match="did you mean 'unknown_sensor'"):

@@ -49,11 +49,15 @@ def list_(
 
     _known(reason)
     wanted = read.Filter(device, reason, None if state == "any" else state)
-    groups = _ask(dsn, lambda pool: read.groups(pool, wanted))
+
+    async def ask(pool: Pool) -> tuple[Sequence[read.Group], str]:
+        return await read.groups(pool, wanted), await _zone(pool)
+
+    groups, zone = _ask(dsn, ask)
     if as_json:
         _print_json({"groups": [asdict(group) for group in groups]})
     else:
-        print("\n".join(text.group_lines(groups)))
+        print("\n".join(text.group_lines(groups, zone)))
     return 0
 
 
@@ -67,16 +71,17 @@ def show(quarantine_id: int, /, *, dsn: Dsn, as_json: AsJson = False) -> int:
     """
     from sidestream_store.read import quarantine as read
 
-    async def ask(pool: Pool) -> tuple[Entry, read.Item, list[read.Action]]:
+    async def ask(pool: Pool) -> tuple[Entry, read.Item, list[read.Action], str]:
         item = await read.item(pool, quarantine_id)
-        return await read.whole(pool, quarantine_id), item, await read.actions(pool, 50, quarantine_id)
+        whole, actions = await read.whole(pool, quarantine_id), await read.actions(pool, 50, quarantine_id)
+        return whole, item, actions, await _zone(pool)
 
-    entry, item, actions = _ask(dsn, ask)
+    entry, item, actions, zone = _ask(dsn, ask)
     if as_json:
         raw = {"raw_text": text.shown_text(entry.raw), "raw_hex": entry.raw.hex(), "properties": entry.properties}
         _print_json({**asdict(item), **raw, "actions": [asdict(action) for action in actions]})
     else:
-        print("\n".join(text.entry_lines(entry, item, actions)))
+        print("\n".join(text.entry_lines(entry, item, actions, zone)))
     return 0
 
 
@@ -91,12 +96,12 @@ def explain(quarantine_id: int, /, *, dsn: Dsn, as_json: AsJson = False) -> int:
     from sidestream_store.quarantine.explain import explain as explained
     from sidestream_store.read import quarantine as read
 
-    async def ask(pool: Pool) -> tuple[Entry, Mapping[str, AnnouncedSensor], read.Item]:
-        entry = await read.whole(pool, quarantine_id)
-        return entry, await read.announced(pool, entry.device), await read.item(pool, quarantine_id)
+    async def ask(pool: Pool) -> tuple[Entry, Mapping[str, AnnouncedSensor], read.Item, str]:
+        entry, item = await read.whole(pool, quarantine_id), await read.item(pool, quarantine_id)
+        return entry, await read.announced(pool, entry.device), item, await _zone(pool)
 
-    entry, announced, item = _ask(dsn, ask)
-    found = explained(entry, announced, ended=text.ended(item))
+    entry, announced, item, zone = _ask(dsn, ask)
+    found = explained(entry, announced, ended=text.ended(item, zone))
     if as_json:
         _print_json({"quarantine_id": quarantine_id, "reason": entry.reason, "state": entry.state, **asdict(found)})
     else:
@@ -277,6 +282,14 @@ def _ask(dsn: str, question: Callable[[Pool], Awaitable[Answer]]) -> Answer:
             return await question(pool)
 
     return asyncio.run(ask())
+
+
+async def _zone(pool: Pool) -> str:
+    """The hub's time zone; UTC while no hub is applied."""
+    from sidestream_store.read.hub import hub_record
+
+    hub = await hub_record(pool)
+    return hub.timezone if hub else "UTC"
 
 
 def _print_json(body: Mapping[str, Any]) -> None:

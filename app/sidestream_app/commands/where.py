@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from sidestream_app.commands.options import AsJson
 from sidestream_contracts.errors import ConfigurationError, DomainError
+from sidestream_contracts.times import shown
 
 if TYPE_CHECKING:
     from sidestream_store.read.lots import Lot, Stay
@@ -39,14 +40,16 @@ def where(
         The code as it was scanned, e.g. SS-BAG-000123 or an EPC.
     """
     with _database(dsn, home) as address:
-        lot, stays = asyncio.run(_ask(address, code))
+        lot, stays, zone = asyncio.run(_ask(address, code))
     if as_json:
         print(json.dumps(_facts(lot, stays), default=datetime.isoformat, ensure_ascii=False))
         return 0
     kind = f" ({lot.lot_type_name})" if lot.lot_type_name else ""
-    print(f"{lot.code}{kind}: {_place(lot)}, read {lot.scans} times, last {_at(lot.last_seen_at)}")
+    print(f"{lot.code}{kind}: {_place(lot, zone)}, read {lot.scans} times, last {_at(lot.last_seen_at, zone)}")
     for stay in stays:
-        print(f"  {_at(stay.from_at)} to {_at(stay.to_at)}  {stay.place or 'place unknown'}  {stay.scans} reads")
+        print(
+            f"  {_at(stay.from_at, zone)} to {_at(stay.to_at, zone)}  {stay.place or 'place unknown'}  {stay.scans} reads"
+        )
     return 0
 
 
@@ -75,25 +78,27 @@ def _database(dsn: str | None, home: Path | None) -> Iterator[str]:
         server.stop()
 
 
-async def _ask(dsn: str, code: str) -> tuple[Lot, list[Stay]]:
+async def _ask(dsn: str, code: str) -> tuple[Lot, list[Stay], str]:
     from sidestream_store.read import lots
+    from sidestream_store.read.hub import hub_record
     from sidestream_store.read.pool import open_pool
 
     async with open_pool(dsn, "where", size=1) as pool:
         lot = await lots.lot(pool, code)
         if lot is None:
             raise DomainError(f"{code!r} was never read; check the code, it must be exactly as scanned.")
-        return lot, await lots.stays(pool, code)
+        hub = await hub_record(pool)
+        return lot, await lots.stays(pool, code), hub.timezone if hub else "UTC"
 
 
-def _place(lot: Lot) -> str:
+def _place(lot: Lot, zone: str) -> str:
     if lot.place is None:
         return "place unknown"
-    return f"at {lot.place_name or lot.place}, since {_at(lot.since_at)}"
+    return f"at {lot.place_name or lot.place}, since {_at(lot.since_at, zone)}"
 
 
-def _at(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"
+def _at(at: datetime, zone: str) -> str:
+    return shown(at.replace(microsecond=0), zone)
 
 
 def _facts(lot: Lot, stays: list[Stay]) -> dict[str, Any]:
