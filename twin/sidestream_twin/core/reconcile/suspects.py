@@ -151,7 +151,8 @@ def _alike(
     estimate: Estimate, precision: FloatArray, worst: int, left: BoolArray, information: FloatArray
 ) -> tuple[list[int], list[float]]:
     """All whose signature is parallel to that of ``worst`` in the metric Q, ``worst`` first, with the ratios to it."""
-    with_worst = estimate.signatures.T @ (precision @ estimate.signatures[:, [worst]].toarray()[:, 0])
+    own = estimate.signatures[:, [worst]]
+    with_worst = estimate.signatures.T @ (precision[:, own.indices] @ own.data)
     parallel = left & (with_worst**2 >= (1.0 - _PARALLEL) * information * information[worst])
     group = [worst, *(at for at in np.flatnonzero(parallel).tolist() if at != worst)]
     return group, [1.0, *(float(with_worst[at] / information[worst]) for at in group[1:])]
