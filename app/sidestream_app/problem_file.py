@@ -6,6 +6,7 @@ Other programs write these files, so numbers must be numbers: no text, no true, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from sidestream_twin.core.errors import ModelError
 Model = TypeVar("Model", bound=BaseModel)
 MAX_BYTES = 50_000_000
 _SHOWN = 20
+_HALF = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 
 def _name_of(value: Any) -> Any:
@@ -78,9 +80,22 @@ def _plain(path: Path) -> Any:
     except (ValueError, RecursionError) as error:
         why = "is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ConfigurationError(f"{path}: {why}.") from error
+    if _HALF.search(text):
+        _refuse_halves(path, plain)
     if not isinstance(plain, dict):
         raise ConfigurationError(f"{path}: must be one JSON object, {{…}}, and is {type(plain).__name__}.")
     return plain
+
+
+def _refuse_halves(path: Path, plain: Any) -> None:
+    r"""`"\ud800"` alone is JSON, yet no text: nothing could print it again."""
+    try:
+        json.dumps(plain, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = str(error.object[error.start]).encode("unicode_escape").decode()
+        raise ConfigurationError(
+            f"{path}: {half} is half of a character; write both halves, or the character."
+        ) from error
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -125,6 +125,7 @@ def changed(**of_first):
     ("content", "told"),
     [
         ("{", "is not JSON"),
+        (r'{"streams": [{"id": "\ud800", "to": "n"}]}', r"\ud800 is half of a character"),
         ("[]", "must be one JSON object"),
         ({}, "streams"),
         ({"streams": []}, "streams"),
