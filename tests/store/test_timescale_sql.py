@@ -28,6 +28,11 @@ def test_nothing_hangs_on_the_telemetry_tables(timescale):
     assert timescale.execute(_ON_READING).fetchall() == []
 
 
+def test_the_newest_forecasts_and_beliefs_are_views_here_too(timescale):
+    for view in ("stock_forecast", "stock_bias"):
+        assert timescale.execute(f"SELECT * FROM sidestream_v.{view}").fetchall() == []
+
+
 def test_partitions_are_left_to_the_extension(timescale):
     assert timescale.execute("SELECT sidestream.ensure_partitions(now() - interval '60 days', now())").fetchone() == (
         0,
