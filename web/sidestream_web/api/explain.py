@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -14,9 +13,10 @@ from sidestream_twin.explain.address import parse_address
 from sidestream_twin.explain.kinds import explain as explained
 from sidestream_twin.explain.scope import Limits
 from sidestream_web.parameters import KnownOn, Time
+from sidestream_web.places import Places
 
 router = APIRouter(tags=["explain"])
-_AT_ONCE = threading.BoundedSemaphore(3)
+_PLACES = Places(3, "questions where a number comes from")
 """Each question holds a connection of its own for as long as it takes, so few are answered at a time."""
 
 
@@ -44,7 +44,7 @@ def explain(
     if at is not None or revision is not None:
         address = address.at_time(at or address.at, revision)
     dsn = request.app.state.settings.dsn
-    with _AT_ONCE, open_connection(dsn, "web explain", autocommit=True) as connection:
+    with _PLACES.one(), open_connection(dsn, "web explain", autocommit=True) as connection:
         told = explained(connection, str(address), datetime.now(UTC), Limits(depth, readings), as_known_on)
     return told.as_dict()
 

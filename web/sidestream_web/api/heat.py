@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,9 +11,10 @@ from sidestream_store.connect import open_connection
 from sidestream_twin.heat_report.load import load_heat_report
 from sidestream_twin.heat_report.report import HeatReport
 from sidestream_web.parameters import Time, ToTime, span
+from sidestream_web.places import Places
 
 router = APIRouter(tags=["twin"])
-_AT_ONCE = threading.BoundedSemaphore(3)
+_PLACES = Places(3, "reports on heat")
 """Each question holds a connection of its own for as long as it takes, so few are answered at a time."""
 
 
@@ -35,5 +35,5 @@ def heat(
     """
     within = span(from_at, to_at, "1m")
     dsn = request.app.state.settings.dsn
-    with _AT_ONCE, open_connection(dsn, "web heat", autocommit=True) as connection:
+    with _PLACES.one(), open_connection(dsn, "web heat", autocommit=True) as connection:
         return load_heat_report(connection, within.start, within.stop, datetime.now(UTC))
