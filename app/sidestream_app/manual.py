@@ -18,6 +18,7 @@ from pathlib import Path
 from sidestream_contracts.errors import ConfigurationError, DomainError, SidestreamError
 from sidestream_contracts.frame import FrameKey, ReadingsFrame, encode, payload_hash
 from sidestream_contracts.ids import nearest
+from sidestream_contracts.spoken import readable
 from sidestream_contracts.times import understood
 from sidestream_contracts.topics import DeviceAddress
 from sidestream_contracts.units import to_si
@@ -107,7 +108,8 @@ def understood_entry(said: Said, hub: Hub, now_at: datetime) -> Entry:
 
 def _entry(said: Said, hub: Hub, now_at: datetime) -> Entry:
     sensor = _sensor(said.sensor, hub)
-    if not said.by.strip():
+    readable(said.note or "", "The note")
+    if not readable(said.by, "The author's name"):
         raise DomainError("An entry needs the name of who counted, weighed or read.")
     at = understood(said.at, hub.zone, "--at")
     value = converted(_number(said.value, "value"), said.unit or sensor.unit, sensor.unit, sensor.quantity)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from sidestream_contracts.errors import DomainError
 from sidestream_contracts.ids import nearest
+from sidestream_contracts.spoken import readable
 from sidestream_store.connect import Connection, transient_errors
 from sidestream_store.read.words import Instant
 
@@ -42,9 +43,9 @@ class NoteDraft:
     def __post_init__(self) -> None:
         if not self.from_at <= self.to_at:
             raise DomainError(f"The note's time ends ({self.to_at}) before it begins ({self.from_at}).")
-        if not 0 < len(self.text.strip()) <= _LONGEST or "\0" in self.text:
+        if not 0 < len(readable(self.text, "The note")) <= _LONGEST:
             raise DomainError(f"A note has 1 to {_LONGEST} characters; this one has {len(self.text.strip())}.")
-        if not self.author.strip():
+        if not readable(self.author, "The author's name"):
             raise DomainError("A note needs its author; say who with --by.")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sidestream_contracts.errors import ConfigurationError
+from sidestream_contracts.spoken import readable
 from sidestream_store.connect import Connection, transient_errors
 
 _STOPS = "SELECT stop_id, hub_id, node, stream, from_at, to_at, why, author, state FROM sidestream_v.planned_stop"
@@ -52,7 +53,7 @@ def add_stop(connection: Connection, draft: Draft) -> Stop:
         raise ConfigurationError(
             f"The stop would end at {draft.to_at}, which is not after its beginning at {draft.from_at}."
         )
-    if not draft.why.strip() or not draft.author.strip():
+    if not readable(draft.why, "The reason") or not readable(draft.author, "The author's name"):
         raise ConfigurationError("Say why it stands still, and who says so; neither may be empty.")
     with transient_errors("plan a stop"):
         kind, name, query = ("node", draft.node, _NODES) if draft.node else ("stream", draft.stream, _STREAMS)

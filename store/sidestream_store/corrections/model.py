@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from sidestream_contracts.errors import DomainError
+from sidestream_contracts.spoken import readable
 
 Action = Literal["void", "set", "adjust"]
 _LARGEST = 1e30
@@ -37,7 +38,7 @@ class Draft:
         if not self.from_at < self.to_at:
             raise DomainError(f"The range ends ({self.to_at}) before it begins ({self.from_at}); `to` is not included.")
         for name in ("reason", "author"):
-            if not getattr(self, name).strip():
+            if not readable(getattr(self, name), f"The {name}"):
                 raise DomainError(f"A correction without {name} can't be judged later; say it with --{_OPTION[name]}.")
         if self.action == "set" and not _number(self.value):
             raise DomainError(f"`set` needs a number to set to, and {self.value!r} is none; at most {_LARGEST:g}.")

@@ -7,6 +7,7 @@ from datetime import datetime
 import psycopg
 
 from sidestream_contracts.errors import DomainError
+from sidestream_contracts.spoken import readable
 from sidestream_store.connect import Connection, transient_errors
 from sidestream_store.corrections.model import Correction, Draft, Impact
 from sidestream_store.corrections.read import CorrectedSensor, correction, impact, sensor_named
@@ -51,7 +52,7 @@ def make(connection: Connection, draft: Draft, now_at: datetime) -> tuple[Correc
 def withdraw(connection: Connection, correction_id: int, by: str, why: str, now_at: datetime) -> Correction:
     """The correction no longer counts, and that is on record; DomainError where there is none, or it was withdrawn before."""
     standing = correction(connection, correction_id)
-    if not why.strip() or not by.strip():
+    if not readable(why, "The reason") or not readable(by, "The name of who withdraws it"):
         raise DomainError("Say who withdraws it and why, with --by and --reason; it stays on record.")
     try:
         with transient_errors("withdraw a correction"), connection.transaction():

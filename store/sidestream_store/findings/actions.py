@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sidestream_contracts.errors import DomainError
+from sidestream_contracts.spoken import readable
 from sidestream_store.connect import Connection, transient_errors
 from sidestream_store.findings.read import Finding, finding_named
 
@@ -21,7 +22,8 @@ class Act:
     reason: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.by.strip():
+        readable(self.reason or "", "The reason")
+        if not readable(self.by, "The name of who does it"):
             raise DomainError("Say who does it, with --by; it stays on record.")
 
 

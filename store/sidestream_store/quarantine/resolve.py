@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psycopg
 
 from sidestream_contracts.errors import ContractError, DomainError
+from sidestream_contracts.spoken import readable
 from sidestream_store import ledger, telemetry
 from sidestream_store.batch import CheckedFrame
 from sidestream_store.connect import Connection, open_connection, transient_errors
@@ -112,7 +113,7 @@ def discard(connection: Connection, selection: Selection, why: str, author: str)
 
     DomainError for an empty reason or author, and for an id that is not open.
     """
-    if not why.strip() or not author.strip():
+    if not readable(why, "The reason") or not readable(author, "The author's name"):
         raise DomainError("A discard needs a reason and the name of who decided it; both stay on record.")
     done = []
     with transient_errors("discard quarantine entries"), connection.transaction():
