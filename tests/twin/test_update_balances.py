@@ -232,3 +232,16 @@ def test_a_changed_graph_is_computed_as_if_it_had_always_been_so(laboratory):
     lab.clear()
     run(lab, *readings())
     assert lab.dump() == changed
+
+
+def test_history_from_before_an_upgrade_gets_its_balances_though_the_hub_stays_the_same(laboratory):
+    lab = laboratory(busbar())
+    run(lab, *readings())
+    known = lab.dump()
+    lab.connection.execute(  # as the database of a version without balances comes forward
+        "TRUNCATE sidestream.balance, sidestream.balance_part, sidestream.balance_node, sidestream.balance_due;"
+        "UPDATE sidestream.twin_mark SET balance_rules = NULL"
+    )
+    run(lab)
+    assert lab.dump() == known
+    assert update(lab.dsn, now_at=at(INTERVALS * 60 + 20)).steps == 0, "once is enough"

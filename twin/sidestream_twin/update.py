@@ -15,6 +15,7 @@ from typing import Any
 from sidestream_store.connect import Connection
 from sidestream_store.twin import dirty, sums, values
 from sidestream_store.twin.agreements import forget_other_agreements
+from sidestream_store.twin.balances import knows_rules
 from sidestream_store.twin.forecasts import forget_other_forecasts
 from sidestream_store.twin.hub import load_twin_hub
 from sidestream_store.twin.passing import one_pass, session
@@ -99,6 +100,8 @@ def update(target: str | Connection, now_at: datetime | None = None, limits: Lim
         now = Pass(connection, plan, now_at, ended_before(now_at, limits.settle_s, plan.hub.step_s))
         if values.turn_to_version(connection, plan.hub.version):
             _adopt(now)
+        elif not knows_rules(connection):  # balances came with an upgrade; the hub is the same
+            adopt_rules(now)
         claimed, work = _claim(now, limits)
         report = _compute(now, work)
     more = report.more or claimed == limits.rows or bool(work.postponed)

@@ -129,6 +129,12 @@ def is_due(connection: Connection, horizon: int, balance_s: int) -> bool:
     return bool(row and row[0])
 
 
+def knows_rules(connection: Connection) -> bool:
+    """Whether balances were ever told which rules they follow; not so since an upgrade from before there were any."""
+    row = connection.execute("SELECT balance_rules IS NOT NULL FROM sidestream.twin_mark").fetchone()
+    return bool(row and row[0])
+
+
 def turn_to_rules(connection: Connection, rules: str, balance_s: int) -> None:
     """Balances follow these rules from now on; where others did before, every interval with figures is due."""
     row = connection.execute("SELECT balance_rules FROM sidestream.twin_mark").fetchone()
