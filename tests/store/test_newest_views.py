@@ -1,12 +1,14 @@
-"""The newest forecast and belief of each stock: what they always were, and found without reading the history."""
+"""The newest forecast and belief of each stock, and the newest interval of each balance: what they always were, and found without reading the history."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
+
+from sidestream_store.findings.conditions import _SUSPECTS, suspects
 
 pytestmark = pytest.mark.server
 
@@ -41,10 +43,9 @@ def rows_read(plan: dict[str, Any], table: str) -> Iterator[int]:
         yield from rows_read(part, table)
 
 
-def read_of(connection: psycopg.Connection, view: str, table: str) -> float:
-    """How many rows of the table the whole view reads."""
-    query = f"EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM sidestream_v.{view}"
-    ((plan,),) = connection.execute(query).fetchone()
+def read_of(connection: psycopg.Connection, query: LiteralString, table: str) -> float:
+    """How many rows of the table the query reads."""
+    ((plan,),) = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + query).fetchone()
     return sum(rows_read(plan["Plan"], table))
 
 
@@ -57,15 +58,31 @@ def test_the_newest_forecast_of_each_stock_and_limit_is_read_by_the_primary_key(
         ("a", "run_dry", "A", 0.0, False),
         ("b", "run_dry", "B", 5.0, True),
     ]
-    assert read_of(years, "stock_forecast", "stock_forecast") <= 2 * len(found)
+    assert read_of(years, "SELECT * FROM sidestream_v.stock_forecast", "stock_forecast") <= 2 * len(found)
 
 
 def test_the_newest_belief_of_each_stock_is_read_by_the_primary_key(years):
     found = years.execute("SELECT node, source, bias, sd FROM sidestream_v.stock_bias ORDER BY 1").fetchall()
     assert found == [("a", "level", 0.0, 2.0), ("b", "level", 0.0, 2.0)]
-    assert read_of(years, "stock_bias", "stock_checkpoint") <= 4
+    assert read_of(years, "SELECT * FROM sidestream_v.stock_bias", "stock_checkpoint") <= 4
 
 
 def test_the_viewer_still_reads_both(years):
     granted = "SELECT has_table_privilege('sidestream_viewer', 'sidestream_v.' || %s, 'SELECT')"
     assert all(years.execute(granted, [view]).fetchone() == (True,) for view in ("stock_forecast", "stock_bias"))
+
+
+def test_the_newest_interval_of_each_balance_is_read_by_the_primary_key(years):
+    years.execute(
+        "INSERT INTO sidestream.balance (balance, time, step_s, redundancy)"
+        " SELECT balance, now() - n * interval '15 min', 900, 1"
+        " FROM unnest(ARRAY['energy', 'mass:ash', 'mass:slag']) balance, generate_series(0, 2000) n"
+        " WHERE balance <> 'mass:ash' OR n > 4;"
+        "INSERT INTO sidestream.balance_part (balance, subject_kind, subject, quantity, time, step_s, completeness, knowledge,"
+        " at_fault, suspect, bias, alike, inputs)"
+        " SELECT balance, 'stream', balance || n, 'mass_flow', now() - n * interval '15 min', 900, 1, 'redundant', true, true, n,"
+        " '[]', '{}' FROM (VALUES ('energy', 0), ('energy', 1), ('mass:ash', 5), ('mass:slag', 1)) x (balance, n)"
+    )
+    assert [each.subject for each in suspects(years)] == ["energy0", "mass:ash5"], "not what was suspect before"
+    years.execute("ANALYZE sidestream.balance, sidestream.balance_part")
+    assert read_of(years, _SUSPECTS, "balance") <= 6

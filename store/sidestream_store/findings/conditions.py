@@ -168,10 +168,19 @@ SELECT d.device, d.name, COALESCE(d.at, d.received_at) AS at,
        (SELECT count(*) FROM sidestream_v.sensor s WHERE s.device = d.device AND s.party = d.party) AS sensors
 FROM sidestream_v.device d WHERE d.state = 'offline' ORDER BY 1
 """
+# the newest interval of one balance after the other by the primary key: a year has 35 040 of each
 _SUSPECTS = """
+WITH RECURSIVE b AS (
+    (SELECT balance, time FROM sidestream_v.balance ORDER BY balance DESC, time DESC LIMIT 1)
+    UNION ALL
+    SELECT before.* FROM b CROSS JOIN LATERAL (
+        SELECT x.balance, x.time FROM sidestream_v.balance x WHERE x.balance < b.balance
+        ORDER BY x.balance DESC, x.time DESC LIMIT 1
+    ) before
+)
 SELECT p.subject_kind, p.subject, p.name, p.quantity, p.time, p.bias, p.bias_sd
 FROM sidestream_v.balance_part p
-JOIN (SELECT balance, max(time) AS time FROM sidestream_v.balance GROUP BY balance) b USING (balance, time)
+JOIN b USING (balance, time)
 WHERE p.suspect ORDER BY 1, 2, 4
 """
 _FORESEEN = """
