@@ -9,7 +9,9 @@ from twin_lab import AGREEMENTS, NOON, Batch, Lab, at, silo_readings, whole_hub
 
 from sidestream_store.hub_apply import apply_hub
 from sidestream_store.stops import Draft, add_stop, end_stop
-from sidestream_twin.update import update_until_clean
+from sidestream_twin import forecast_pass
+from sidestream_twin.core.errors import ModelError
+from sidestream_twin.update import update, update_until_clean
 
 pytestmark = pytest.mark.server
 
@@ -17,6 +19,8 @@ FORECAST = (
     "SELECT outcome, reason, probability, extract(epoch FROM q05_at - %s)::float8, extract(epoch FROM q50_at - %s)::float8,"
     " extract(epoch FROM q95_at - %s)::float8, basis, origin FROM sidestream_v.stock_forecast WHERE node = 'silo' AND event = %s"
 )
+
+COUNTED = {"mass_kg": 4000, "sd_kg": 50, "at": NOON.isoformat()}
 
 
 def foreseen(lab: Lab, event: str):
@@ -86,3 +90,51 @@ def test_a_stock_of_which_nothing_was_heard_lately_is_not_foreseen(lab: Lab):
 def test_a_hub_without_any_history_says_so(lab: Lab):
     update_until_clean(lab.dsn, now_at=NOON)
     assert foreseen(lab, "run_dry")[:2] == ("unknown", "stock_unknown")
+
+
+def newest(lab: Lab) -> dict[str, tuple]:
+    query = "SELECT node, from_at, outcome, probability, q05_at, q50_at, q95_at FROM sidestream_v.stock_forecast WHERE event = 'overflow'"
+    return {row[0]: row[1:] for row in lab.connection.execute(query).fetchall()}
+
+
+def issued(lab: Lab) -> dict[str, float]:
+    query = "SELECT node, extract(epoch FROM max(issued_at) - %s)::float8 FROM sidestream_v.stock_forecast GROUP BY 1"
+    return dict(lab.connection.execute(query, [NOON]).fetchall())
+
+
+def test_a_pass_foresees_a_few_stocks_those_that_waited_longest_first_and_each_as_ever(laboratory, monkeypatch):
+    hub = whole_hub().model_dump(mode="json")
+    silo = next(node for node in hub["nodes"] if node["id"] == "silo")
+    more = [silo | {"id": f"bin{n}", "name": f"Bin {n}", "start": COUNTED} for n in range(4)]
+    lab = laboratory(whole_hub(nodes=[*hub["nodes"], *more]))
+    filling(lab)
+    all_at_once = newest(lab)
+    assert len(all_at_once) == 5
+    lab.connection.execute("TRUNCATE sidestream.stock_forecast")
+    monkeypatch.setattr(forecast_pass, "STOCKS_PER_PASS", 2)
+    first = update(lab.dsn, now_at=at(1210))
+    assert (len(issued(lab)), first.more) == (2, True), "some were never foreseen: the next pass comes at once"
+    update_until_clean(lab.dsn, now_at=at(1210))
+    assert newest(lab) == all_at_once
+    for later in (1270, 1271, 1272):
+        assert not update(lab.dsn, now_at=at(later)).more, "the others wait for a pass that comes anyway"
+    assert sorted(issued(lab).values()) == [1270, 1270, 1271, 1271, 1272]
+    update(lab.dsn, now_at=at(1330))
+    assert sorted(issued(lab).values()) == [1271, 1271, 1272, 1330, 1330]
+
+
+def test_stocks_that_cannot_be_foreseen_do_not_keep_others_waiting(laboratory, monkeypatch):
+    hub = whole_hub().model_dump(mode="json")
+    silo = next(node for node in hub["nodes"] if node["id"] == "silo")
+    lab = laboratory(whole_hub(nodes=[*hub["nodes"], silo | {"id": "bin", "name": "Bin", "start": COUNTED}]))
+    made = forecast_pass._foreseen
+
+    def failing(now, plan, *rest):
+        if plan.node.id == "bin":
+            raise ModelError("no number")
+        return made(now, plan, *rest)
+
+    monkeypatch.setattr(forecast_pass, "_foreseen", failing)
+    monkeypatch.setattr(forecast_pass, "STOCKS_PER_PASS", 1)
+    report = update(lab.dsn, now_at=at(20))
+    assert (report.problems, report.more, list(issued(lab))) == (("bin/forecast: no number",), False, ["silo"])

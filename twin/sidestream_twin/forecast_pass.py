@@ -1,9 +1,9 @@
-"""Foresees each stock once a minute: when it overflows or runs dry, by how its flows went and what is agreed and planned."""
+"""Foresees each stock once a minute, a bounded number of them at a time: when it overflows or runs dry, by how its flows went and what is agreed and planned."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sidestream_store.stops import standing_stops
@@ -15,6 +15,8 @@ from sidestream_twin.forecast_run import Known, forecasts, refused
 from sidestream_twin.plan import StockPlan
 
 EVERY = timedelta(seconds=60)
+STOCKS_PER_PASS = 20
+"""A stock costs tens of milliseconds; the figures of a plant of hundreds don't wait for all of them."""
 _OLDEST = timedelta(days=28)
 _OLD_STEPS = 90
 _FEWEST_HOURS = 48
@@ -22,12 +24,23 @@ _FEWEST_QUARTERS = 12
 _RECENT_STEPS = 360
 
 
-def update_forecasts(now: Pass) -> tuple[str, ...]:
-    """Each stock's forecast is younger than `EVERY`; sentences on those that could not be made, and why."""
+@dataclass(frozen=True, slots=True)
+class ForecastPass:
+    """Whether no stock is left that was never foreseen, and sentences on those that could not be, and why."""
+
+    finished: bool
+    problems: tuple[str, ...]
+
+
+def update_forecasts(now: Pass) -> ForecastPass:
+    """The stocks foreseen longest ago, and at least `EVERY` ago, are foreseen anew: `STOCKS_PER_PASS` of them.
+
+    The others wait for passes that come anyway; only stocks without any forecast ask for one of their own.
+    """
     issued = store_forecasts.last_issued(now.connection, [stock.node.id for stock in now.plan.stocks])
-    due = [s for s in now.plan.stocks if (last := issued.get(s.node.id)) is None or abs(now.now_at - last) >= EVERY]
+    due = _due(now, issued)
     if not due:
-        return ()
+        return ForecastPass(True, ())
     stocks = store_forecasts.stocks_now(now.connection, [stock.node.id for stock in due])
     known = Known(
         now.now_at, now.zone, StockNow(now.now_at, None, None, None), (), 0, now.plan.hub.agreements,
@@ -35,13 +48,22 @@ def update_forecasts(now: Pass) -> tuple[str, ...]:
     )  # fmt: skip
     rows: list[ForecastRow] = []
     problems = []
-    for plan in due:
+    waiting = iter(due)
+    made = 0
+    while made < STOCKS_PER_PASS and (plan := next(waiting, None)):
         try:
             rows += _foreseen(now, plan, stocks.get(plan.node.id), known)
-        except ModelError as error:
+            made += 1
+        except ModelError as error:  # it stays due and comes first again, so it must not take the place of another
             problems.append(f"{plan.node.id}/forecast: {error}")
     store_forecasts.save_forecasts(now.connection, rows)
-    return tuple(problems)
+    return ForecastPass(all(plan.node.id in issued for plan in waiting), tuple(problems))
+
+
+def _due(now: Pass, issued: Mapping[str, datetime]) -> list[StockPlan]:
+    """Those never foreseen, then the others, whose forecast is the oldest first."""
+    due = [s for s in now.plan.stocks if (last := issued.get(s.node.id)) is None or abs(now.now_at - last) >= EVERY]
+    return sorted(due, key=lambda s: (s.node.id in issued, issued.get(s.node.id, now.now_at), s.node.id))
 
 
 def _foreseen(now: Pass, plan: StockPlan, stock: StockNow | None, known: Known) -> list[ForecastRow]:

@@ -157,12 +157,12 @@ def _compute(now: Pass, work: Work) -> UpdateReport:
     carry_forward(now)
     forecasts = update_forecasts(now)
     agreements = update_agreements(now, computed, lots, (*work.now, *work.running))
-    problems = (*streams.problems, *stocks.problems, *forecasts, *balances.problems)
+    problems = (*streams.problems, *stocks.problems, *forecasts.problems, *balances.problems)
     return UpdateReport(
         steps=sum(len(part.values) for part in (*computed, *balances.computed)),
         lots=lots.lots,
         agreements=agreements,
         findings=update_findings(now, computed, problems),
-        more=not (stocks.finished and balances.finished),
+        more=not (stocks.finished and balances.finished and forecasts.finished),
         problems=problems,
     )
