@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sidestream_twin.core.reconcile import LinearSystem
+from sidestream_twin.core.reconcile import LinearSystem, Structure
 from sidestream_twin.core.reconcile.watch import Rules, accuse
 
 RULES = Rules()
@@ -16,11 +16,12 @@ WINDOW = RULES.intervals
 """How many intervals, the present one among them, an accusation rests on."""
 
 
-def suspects_at(interval: int, systems: Mapping[int, LinearSystem]) -> frozenset[str]:
+def suspects_at(interval: int, systems: Mapping[int, LinearSystem], structure: Structure) -> frozenset[str]:
     """The parts whose meters are named in this interval; none where one of the intervals before it was not measured.
 
+    ``structure`` is that of the interval itself.
     Raises ModelError when what is given as exact contradicts itself.
     """
     recent = [systems[n] for n in range(interval - WINDOW + 1, interval + 1) if n in systems]
-    accusations = accuse((), recent, RULES) if len(recent) == WINDOW else ()
+    accusations = accuse((), recent, RULES, structure) if len(recent) == WINDOW else ()
     return frozenset(meter for each in accusations for meter in each.suspect.meters)

@@ -34,6 +34,8 @@ def diagnose(system: LinearSystem, level: float = 0.05, structure: Structure | N
     free = reconcile(system, structure)
     screening = screen(free, level)
     bounded = within_bounds(free)
+    if not free.structure.redundancy:
+        return Diagnosis(bounded.estimate, bounded.at_bound, screening, global_test(free, level), (), (), (), None)
     named = suspects(free, screening)
     return Diagnosis(
         estimate=bounded.estimate,

@@ -115,6 +115,8 @@ def _check_consistent(system: LinearSystem, structure: Structure, totals: FloatA
 
 def _carried(seen: sparse.csr_array, variance: FloatArray) -> FloatArray:
     """T·V·Tᵀ: the deviations of the free variables, carried into the checks."""
+    if not seen.shape[0]:
+        return np.zeros((0, 0))
     return np.asarray((seen @ sparse.diags_array(variance) @ seen.T).toarray())
 
 
@@ -148,6 +150,10 @@ def _deviations(
     system: LinearSystem, structure: Structure, precision: FloatArray, carried: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Standard deviations of the estimate: total, and its random part."""
+    if not structure.checks.size:
+        squares = _functionals(structure) ** 2
+        free = structure.free
+        return np.sqrt(squares @ system.variance[free]), np.sqrt(squares @ system.sd_random[free] ** 2)
     seen = structure.follows[structure.checks]
     total = np.sqrt(np.maximum(_variances(system, structure, precision, carried), 0.0))
     if not system.sd_systematic.any():

@@ -93,6 +93,8 @@ def screen(estimate: Estimate, level: float = 0.05) -> Screening:
 def scores(estimate: Estimate, precision: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return f·Q·r and f·Q·f of every variable, for a given Q."""
     signatures = estimate.signatures
+    if not precision.size:
+        return np.zeros(signatures.shape[1]), np.zeros(signatures.shape[1])
     score = signatures.T @ (precision @ estimate.imbalance)
     information = np.asarray(signatures.multiply(precision @ signatures).sum(axis=0)).ravel()
     return np.asarray(score), np.maximum(information, 0.0)

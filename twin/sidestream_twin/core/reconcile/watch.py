@@ -69,13 +69,17 @@ class Accusation:
 
 
 def accuse(
-    history: Sequence[LinearSystem], recent: Sequence[LinearSystem], rules: Rules | None = None
+    history: Sequence[LinearSystem],
+    recent: Sequence[LinearSystem],
+    rules: Rules | None = None,
+    structure: Structure | None = None,
 ) -> tuple[Accusation, ...]:
     """Return who is to be accused after the last of the ``recent`` intervals, oldest first; none before there are enough.
 
     ``history``: intervals before these in which the plant was thought well, a dozen or so. Leave out those after an
     accusation that is still open, or the fault becomes the norm. Intervals of another network than the last are passed
-    over, and a meter counts that was read in all of them. Never accuses the same meters twice.
+    over, and a meter counts that was read in all of them. Never accuses the same meters twice. ``structure`` of the last
+    interval saves the analysis.
     """
     rules = rules or Rules()
     if len(recent) < rules.intervals:
@@ -84,7 +88,9 @@ def accuse(
     if not all(_same(each, latest[-1]) for each in latest):
         return ()
     whole = mean_of(latest)
-    structure = analyse(whole)
+    structure = structure or analyse(whole)
+    if not structure.redundancy:
+        return ()
     moved: list[Suspect] = []
     calm = [each for each in history if _same(each, latest[-1])]
     if len(calm) >= rules.least_history:
