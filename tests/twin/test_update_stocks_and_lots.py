@@ -49,7 +49,7 @@ def test_a_night_without_data_widens_the_stock_and_says_so(lab: Lab):
     update_until_clean(lab.dsn, now_at=at(4000))
     rows = lab.connection.execute(
         "SELECT extract(epoch FROM time - %s)::int, sd, flags FROM sidestream_v.twin_value"
-        " WHERE subject = 'silo' ORDER BY time", [NOON],
+        " WHERE subject = 'silo' AND quantity = 'stock_mass' ORDER BY time", [NOON],
     ).fetchall()  # fmt: skip
     assert [at_s for at_s, _, _ in rows] == [0, 10, 20, 3600, 3610, 3620]
     assert rows[3][1] > 10_000 > rows[2][1]
