@@ -12,13 +12,21 @@ from sidestream_twin.balance_measure import Heard, Known, known_of
 from sidestream_twin.balance_rules import Balance, Part, Relation
 from sidestream_twin.core.reconcile import (
     Constraint,
-    Diagnosis,
+    Estimate,
+    GlobalTest,
     LinearSystem,
+    Screening,
     Structure,
+    Suspect,
     Variable,
     analyse,
-    diagnose,
+    equivalent_meters,
+    global_test,
     linear_system,
+    reconcile,
+    screen,
+    suspects,
+    within_bounds,
 )
 from sidestream_twin.core.uncertain import Uncertain
 
@@ -70,10 +78,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """The same with every meter trusted, and what that tells of each."""
+    """The same with every meter trusted, and what that tells of each; `alike`: meters that no test tells apart."""
 
     prepared: Prepared
-    diagnosis: Diagnosis
+    estimate: Estimate
+    screening: Screening
+    overall: GlobalTest | None
+    at_fault: tuple[Suspect, ...]
+    alike: tuple[tuple[str, ...], ...]
 
 
 def prepare(balance: Balance, interval: int, heard: Heard, live: Collection[str]) -> Prepared | None:
@@ -94,7 +106,16 @@ def prepare(balance: Balance, interval: int, heard: Heard, live: Collection[str]
 def judge(prepared: Prepared, structures: Structures) -> Judged:
     """What the meters say together; ModelError when what is given as exact contradicts itself."""
     structure = structures.of(prepared.balance.name, prepared.system)
-    return Judged(prepared, diagnose(prepared.system, LEVEL, structure))
+    free = reconcile(prepared.system, structure)
+    screening = screen(free, LEVEL)
+    return Judged(
+        prepared,
+        within_bounds(free).estimate,
+        screening,
+        global_test(free, LEVEL),
+        suspects(free, screening),
+        equivalent_meters(free, screening),
+    )
 
 
 def _present(relation: Relation, parts: Mapping[str, Part]) -> Relation | None:

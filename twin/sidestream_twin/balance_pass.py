@@ -88,9 +88,7 @@ def _judge(now: Pass, due: Sequence[int]) -> tuple[list[tuple[Balance, Told]], l
                 continue
             try:
                 judged = judge(prepared[n], structures)
-                told.append(
-                    (balance, told_of(judged, suspects_at(n, systems, judged.diagnosis.estimate.structure), structures))
-                )
+                told.append((balance, told_of(judged, suspects_at(n, systems, judged.estimate.structure), structures)))
             except ModelError as error:
                 problems[f"{balance.name}: {error}"] = None
     return told, intervals, list(problems)

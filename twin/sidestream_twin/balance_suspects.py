@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sidestream_twin.core.reconcile import LinearSystem, Structure
+from sidestream_twin.core.reconcile import LinearSystem, Structure, suspected_meters
 from sidestream_twin.core.reconcile.watch import Rules, accuse
 
 RULES = Rules()
@@ -24,4 +24,4 @@ def suspects_at(interval: int, systems: Mapping[int, LinearSystem], structure: S
     """
     recent = [systems[n] for n in range(interval - WINDOW + 1, interval + 1) if n in systems]
     accusations = accuse((), recent, RULES, structure) if len(recent) == WINDOW else ()
-    return frozenset(meter for each in accusations for meter in each.suspect.meters)
+    return suspected_meters(each.suspect for each in accusations)

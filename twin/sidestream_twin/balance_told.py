@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import hypot, isfinite
 
 import numpy as np
@@ -14,7 +14,14 @@ from sidestream_twin.balance_interval import Judged, Structures
 from sidestream_twin.balance_rules import Part, Relation
 from sidestream_twin.core.arrays import FloatArray
 from sidestream_twin.core.quality import Origin
-from sidestream_twin.core.reconcile import Estimate, Knowledge, reconcile, within_bounds
+from sidestream_twin.core.reconcile import (
+    Estimate,
+    Knowledge,
+    reconcile,
+    suspected_meters,
+    within_bounds,
+    without_meters,
+)
 
 _CLOSES_SD = 3.3
 _POWER = 0.9
@@ -38,11 +45,11 @@ def told_of(judged: Judged, suspects: Collection[str], structures: Structures) -
         if judged.prepared.parts[name].is_told
     ]
     nodes = [_node(judged, relation) for relation in judged.prepared.relations if relation.closes]
-    overall = judged.diagnosis.overall
+    overall = judged.overall
     row = BalanceRow(
         balance=judged.prepared.balance.name,
         interval=judged.prepared.interval,
-        redundancy=judged.diagnosis.estimate.structure.redundancy,
+        redundancy=judged.estimate.structure.redundancy,
         test=overall.statistic if overall else None,
         p_value=overall.p_value if overall else None,
         closes=overall.passed if overall else None,
@@ -71,7 +78,7 @@ class _Telling:
     """Of the measured part of which least was seen."""
 
     def part(self, at: int, part: Part) -> PartRow:
-        known, screening = self.judged.prepared.known[part.id], self.judged.diagnosis.screening
+        known, screening = self.judged.prepared.known[part.id], self.judged.screening
         value = known.value
         accused = part.id in self.at_fault or part.id in self.suspects
         return PartRow(
@@ -85,7 +92,7 @@ class _Telling:
             missing=known.missing,
             reconciled=_finite(self.estimate.value[at]),
             sd=_finite(self.estimate.sd[at]),
-            knowledge=str(self.judged.diagnosis.estimate.structure.knowledge[at]),
+            knowledge=str(self.judged.estimate.structure.knowledge[at]),
             adjustability=_finite(screening.adjustability[at]),
             detectability=_finite(screening.detectability[at]),
             least_bias=_finite(self.least_bias[at]),
@@ -107,7 +114,7 @@ class _Telling:
         value = _finite(self.estimate.value[at])
         if value is None or self.estimate.structure.knowledge[at] not in _TOLD:
             return None
-        known, overall = self.judged.prepared.known[part.id], self.judged.diagnosis.overall
+        known, overall = self.judged.prepared.known[part.id], self.judged.overall
         flags = [word for word in (known.missing,) if word]
         if part.id in self.suspects:
             flags.append("suspect")
@@ -127,9 +134,9 @@ class _Telling:
 
 
 def _telling(judged: Judged, suspects: Collection[str], structures: Structures) -> _Telling:
-    screening, place = judged.diagnosis.screening, {name: at for at, name in enumerate(judged.prepared.system.ids)}
+    screening, place = judged.screening, {name: at for at, name in enumerate(judged.prepared.system.ids)}
     bias, bias_sd = np.array(screening.bias), np.array(screening.bias_sd)
-    for suspect in judged.diagnosis.suspects:
+    for suspect in judged.at_fault:
         for name, size, spread in zip(suspect.meters, suspect.biases, suspect.bias_sds, strict=True):
             bias[place[name]], bias_sd[place[name]] = size, spread
     metered = [
@@ -138,26 +145,19 @@ def _telling(judged: Judged, suspects: Collection[str], structures: Structures) 
     return _Telling(
         judged=judged,
         suspects=suspects,
-        estimate=_without(judged, suspects, structures) if suspects else judged.diagnosis.estimate,
+        estimate=_without(judged, suspects, structures) if suspects else judged.estimate,
         least_bias=screening.smallest_detectable(_POWER),
         bias=bias,
         bias_sd=bias_sd,
         power=screening.power(bias),
-        at_fault=frozenset(name for suspect in judged.diagnosis.suspects for name in suspect.meters),
-        alike={name: group for group in judged.diagnosis.alike for name in group},
+        at_fault=suspected_meters(judged.at_fault),
+        alike={name: group for group in judged.alike for name in group},
         completeness=min((k.completeness for k in metered), default=0.0),
     )
 
 
 def _without(judged: Judged, suspects: Collection[str], structures: Structures) -> Estimate:
-    system = judged.prepared.system
-    gone = np.array([name in suspects for name in system.ids], dtype=np.bool_)
-    left = replace(
-        system,
-        measured=np.where(gone, np.nan, system.measured),
-        sd_random=np.where(gone, 0.0, system.sd_random),
-        sd_systematic=np.where(gone, 0.0, system.sd_systematic),
-    )
+    left = without_meters(judged.prepared.system, suspects)
     return within_bounds(reconcile(left, structures.of(judged.prepared.balance.name, left))).estimate
 
 

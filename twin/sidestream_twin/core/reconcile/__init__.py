@@ -26,7 +26,15 @@ from sidestream_twin.core.reconcile.estimate import Estimate, reconcile
 from sidestream_twin.core.reconcile.network import Stream, Yield, network
 from sidestream_twin.core.reconcile.screening import GlobalTest, Screening, global_test, screen
 from sidestream_twin.core.reconcile.structure import Knowledge, Structure, analyse
-from sidestream_twin.core.reconcile.suspects import Leak, Suspect, equivalent_meters, leaks, suspects, without_meters
+from sidestream_twin.core.reconcile.suspects import (
+    Leak,
+    Suspect,
+    equivalent_meters,
+    leaks,
+    suspected_meters,
+    suspects,
+    without_meters,
+)
 from sidestream_twin.core.reconcile.system import Constraint, LinearSystem, Variable, linear_system
 from sidestream_twin.core.reconcile.unmet import unmet_bounds
 from sidestream_twin.core.reconcile.watch import Accusation, Question, Rules, accuse, checkable
@@ -60,6 +68,7 @@ __all__ = [
     "network",
     "reconcile",
     "screen",
+    "suspected_meters",
     "suspects",
     "unmet_bounds",
     "within_bounds",

@@ -8,7 +8,15 @@ from sidestream_twin.core.reconcile.bounds import within_bounds
 from sidestream_twin.core.reconcile.estimate import Estimate, reconcile
 from sidestream_twin.core.reconcile.screening import GlobalTest, Screening, global_test, screen
 from sidestream_twin.core.reconcile.structure import Structure
-from sidestream_twin.core.reconcile.suspects import Leak, Suspect, equivalent_meters, leaks, suspects, without_meters
+from sidestream_twin.core.reconcile.suspects import (
+    Leak,
+    Suspect,
+    equivalent_meters,
+    leaks,
+    suspected_meters,
+    suspects,
+    without_meters,
+)
 from sidestream_twin.core.reconcile.system import LinearSystem
 
 
@@ -34,8 +42,6 @@ def diagnose(system: LinearSystem, level: float = 0.05, structure: Structure | N
     free = reconcile(system, structure)
     screening = screen(free, level)
     bounded = within_bounds(free)
-    if not free.structure.redundancy:
-        return Diagnosis(bounded.estimate, bounded.at_bound, screening, global_test(free, level), (), (), (), None)
     named = suspects(free, screening)
     return Diagnosis(
         estimate=bounded.estimate,
@@ -45,5 +51,5 @@ def diagnose(system: LinearSystem, level: float = 0.05, structure: Structure | N
         suspects=named,
         leaks=leaks(free, level),
         alike=equivalent_meters(free, screening),
-        without=within_bounds(reconcile(without_meters(system, named))).estimate if named else None,
+        without=within_bounds(reconcile(without_meters(system, suspected_meters(named)))).estimate if named else None,
     )

@@ -8,6 +8,7 @@ them apart, so they are one suspect with several names.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -125,10 +126,14 @@ def leaks(estimate: Estimate, level: float = 0.05) -> tuple[Leak, ...]:
     )
 
 
-def without_meters(system: LinearSystem, named: tuple[Suspect, ...]) -> LinearSystem:
-    """Return the system in which no suspect was measured."""
-    out = {meter for suspect in named for meter in suspect.meters}
-    gone = np.array([name in out for name in system.ids], dtype=np.bool_)
+def suspected_meters(named: Iterable[Suspect]) -> frozenset[str]:
+    """Return every meter that is named, alone or as one of several that look alike."""
+    return frozenset(meter for suspect in named for meter in suspect.meters)
+
+
+def without_meters(system: LinearSystem, meters: Collection[str]) -> LinearSystem:
+    """Return the system in which these were not measured."""
+    gone = np.array([name in meters for name in system.ids], dtype=np.bool_)
     return replace(
         system,
         measured=np.where(gone, np.nan, system.measured),

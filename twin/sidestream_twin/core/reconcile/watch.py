@@ -23,7 +23,7 @@ from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.reconcile.estimate import Estimate, reconcile
 from sidestream_twin.core.reconcile.screening import screen
 from sidestream_twin.core.reconcile.structure import Structure, analyse
-from sidestream_twin.core.reconcile.suspects import Suspect, suspects, without_meters
+from sidestream_twin.core.reconcile.suspects import Suspect, suspected_meters, suspects, without_meters
 from sidestream_twin.core.reconcile.system import LinearSystem
 
 _CLASS = 2.0 * sqrt(3.0)
@@ -98,7 +98,7 @@ def accuse(
         moves = [change(norm, each, rules.drift) for each in latest]
         named = _lasting(change(norm, whole, rules.drift), moves, structure, rules)
         moved = [each for each in named if _beyond_class(each, latest[-1])]
-    rest = [without_meters(each, tuple(moved)) for each in latest] if moved else latest
+    rest = [without_meters(each, suspected_meters(moved)) for each in latest] if moved else latest
     off = _lasting(mean_of(rest), rest, structure, rules)
     return (*(Accusation(each, Question.CHANGE) for each in moved), *(Accusation(each, Question.LEVEL) for each in off))
 
