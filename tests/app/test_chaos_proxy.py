@@ -159,7 +159,15 @@ def test_nobody_behind_it_is_a_reset():
     lonely = Proxy(free_port(), free_port())
     lonely.start()
     try:
-        with dial(lonely) as client:
-            assert ends(client)
+        assert ends_at_once(lonely)
     finally:
         lonely.close()
+
+
+def ends_at_once(proxy: Proxy) -> bool:
+    """Whether a client is sent away; the reset may come so early that connecting itself fails with it."""
+    try:
+        with dial(proxy) as client:
+            return ends(client)
+    except ConnectionResetError:
+        return True
