@@ -12,6 +12,8 @@ from typing import Any
 
 from sidestream_contracts.errors import ConfigurationError
 
+ZERO_CELSIUS_K = 273.15
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:

@@ -8,6 +8,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from sidestream_store.connect import Connection
+from sidestream_store.twin.lots import LotRow, LotStay
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,29 +18,6 @@ class HeldLot:
     code: str
     lot_type: str | None
     from_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """A run of reads at one place; `place` None: not known; `left_at` None: it is still there."""
-
-    place: str | None
-    from_at: datetime
-    to_at: datetime
-    left_at: datetime | None
-    scans: int
-
-
-@dataclass(frozen=True, slots=True)
-class LotPlace:
-    """Where a lot is."""
-
-    code: str
-    lot_type: str | None
-    place: str | None
-    since_at: datetime
-    last_seen_at: datetime
-    scans: int
 
 
 def held_at(connection: Connection, node: str, at: datetime) -> list[HeldLot]:
@@ -52,19 +30,19 @@ def held_at(connection: Connection, node: str, at: datetime) -> list[HeldLot]:
         ).fetchall()
 
 
-def lot(connection: Connection, code: str) -> LotPlace | None:
+def lot(connection: Connection, code: str) -> LotRow | None:
     """Where the lot is; None for a code that was never read."""
-    with connection.cursor(row_factory=class_row(LotPlace)) as cursor:
+    with connection.cursor(row_factory=class_row(LotRow)) as cursor:
         return cursor.execute(
             "SELECT code, lot_type, place, since_at, last_seen_at, scans FROM sidestream_v.lot WHERE code = %s", [code]
         ).fetchone()
 
 
-def stays(connection: Connection, code: str) -> list[Stay]:
+def stays(connection: Connection, code: str) -> list[LotStay]:
     """Where the lot has been, oldest first."""
-    with connection.cursor(row_factory=class_row(Stay)) as cursor:
+    with connection.cursor(row_factory=class_row(LotStay)) as cursor:
         return cursor.execute(
-            "SELECT place, from_at, to_at, left_at, scans FROM sidestream_v.lot_stay WHERE code = %s ORDER BY from_at",
+            "SELECT code, from_at, to_at, left_at, place, scans FROM sidestream_v.lot_stay WHERE code = %s ORDER BY from_at",
             [code],
         ).fetchall()
 

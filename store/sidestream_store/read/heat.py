@@ -13,6 +13,7 @@ from typing import Literal
 from psycopg import sql
 from psycopg.rows import class_row
 
+from sidestream_contracts.units import ZERO_CELSIUS_K
 from sidestream_store.connect import Connection, transient_errors
 from sidestream_store.twin.values import TRUST
 
@@ -21,7 +22,6 @@ WIDTH_S: Mapping[Level, int] = {"quarter": 900, "hour": 3600, "six_hours": 21_60
 """Length of a bucket of each level; quarters are as long as the hub's steps where those are longer."""
 _SUMS: Mapping[Level, str] = {"quarter": "twin_sum", "hour": "twin_sum_1h", "six_hours": "twin_sum_6h"}
 _MEANS: Mapping[Level, str] = {"quarter": "rollup_1m", "hour": "rollup_1h", "six_hours": "rollup_1h"}
-_CELSIUS_K = 273.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ def heat_side(connection: Connection, version: int) -> HeatSide:
 def _need(said: Mapping[str, float | None]) -> Need:
     lowest, discard, demand = said.get("lowest_c"), said.get("discard_c"), said.get("demand_kw")
     return Need(
-        None if lowest is None else lowest + _CELSIUS_K,
+        None if lowest is None else lowest + ZERO_CELSIUS_K,
         said.get("dt_min_k") or 0.0,
-        None if discard is None else discard + _CELSIUS_K,
+        None if discard is None else discard + ZERO_CELSIUS_K,
         None if demand is None else demand * 1000.0,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sidestream_contracts.balances import Domain, interval_s
 from sidestream_contracts.errors import ConfigurationError
+from sidestream_contracts.units import ZERO_CELSIUS_K
 from sidestream_store.connect import Connection
 
 
@@ -209,10 +210,11 @@ def _nodes(connection: Connection) -> tuple[HubNode, ...]:
 def _rules(row: Sequence[Any]) -> tuple[object, ...]:
     conserves, hold_up_kg, loss, yields = row
     made = tuple(HubYield(**each) for each in yields)
-    return None if conserves is None else tuple(conserves), hold_up_kg, _loss(loss), made
+    return None if conserves is None else tuple(conserves), hold_up_kg, loss_of(loss), made
 
 
-def _loss(said: Mapping[str, float] | None) -> HubLoss | None:
+def loss_of(said: Mapping[str, float] | None) -> HubLoss | None:
+    """A loss in SI from the words of hub.yaml, which the database keeps."""
     if said is None:
         return None
     kw, share_pct = said["kw"], said["share_pct"]
@@ -221,7 +223,7 @@ def _loss(said: Mapping[str, float] | None) -> HubLoss | None:
         share=None if share_pct is None else share_pct / 100,
         length_m=said["length_m"],
         u_w_m_k=said["w_m_k"],
-        surroundings_k=said["surroundings_c"] + 273.15,
+        surroundings_k=said["surroundings_c"] + ZERO_CELSIUS_K,
         sd_share=said["sd_pct"] / 100,
     )
 
@@ -245,7 +247,9 @@ def _streams(connection: Connection) -> tuple[HubStream, ...]:
         " FROM sidestream_v.stream v JOIN sidestream.stream s ON s.id = v.id"
         " LEFT JOIN sidestream.material m ON m.id = v.material ORDER BY v.id"
     )
-    return tuple(HubStream(*(*row[:9], tuple(stages.get(row[0], ())), row[9], _loss(row[10]), row[11])) for row in rows)
+    return tuple(
+        HubStream(*(*row[:9], tuple(stages.get(row[0], ())), row[9], loss_of(row[10]), row[11])) for row in rows
+    )
 
 
 def _sensors(connection: Connection) -> tuple[HubSensor, ...]:

@@ -29,6 +29,7 @@ from sidestream_store.twin.hub import (
     HubVessel,
     HubYield,
     TwinHub,
+    loss_of,
 )
 
 
@@ -148,16 +149,7 @@ def _vessels(file: HubFile) -> tuple[HubVessel, ...]:
 
 
 def _loss(said: Loss | None) -> HubLoss | None:
-    if said is None:
-        return None
-    return HubLoss(
-        heat_w=None if said.kw is None else said.kw * 1000,
-        share=None if said.share_pct is None else said.share_pct / 100,
-        length_m=said.length_m,
-        u_w_m_k=said.w_m_k,
-        surroundings_k=said.surroundings_c + 273.15,
-        sd_share=said.sd_pct / 100,
-    )
+    return loss_of(said.model_dump() if said else None)
 
 
 def _sensors(file: HubFile, numbers: Mapping[str, _Numbered]) -> Iterable[HubSensor]:

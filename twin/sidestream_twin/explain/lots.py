@@ -12,9 +12,9 @@ from sidestream_contracts.errors import DomainError
 from sidestream_contracts.ids import nearest
 from sidestream_store.explain import lots as store
 from sidestream_store.explain.figures import Figure as Stored
-from sidestream_store.explain.lots import HeldLot, LotPlace, Stay
+from sidestream_store.explain.lots import HeldLot
 from sidestream_store.explain.readings import scans
-from sidestream_store.twin.lots import places_of_tags, scans_of
+from sidestream_store.twin.lots import LotRow, LotStay, places_of_tags, scans_of
 from sidestream_store.twin.values import Subject
 from sidestream_twin.explain import rules
 from sidestream_twin.explain.address import Address
@@ -95,7 +95,7 @@ def explain_lot(scope: Scope, code: str) -> Explained:
     return replace(said, inputs=(*inputs, scope.configuration(None)), left_out=len(stays) - len(shown))
 
 
-def _traced(scope: Scope, found: LotPlace, stays: Sequence[Stay]) -> Check:
+def _traced(scope: Scope, found: LotRow, stays: Sequence[LotStay]) -> Check:
     plan = scope.plan()
     mounted = places_of_tags(scope.connection, [found.code])
     reads = scans_of(scope.connection, [found.code])
@@ -109,7 +109,7 @@ def _traced(scope: Scope, found: LotPlace, stays: Sequence[Stay]) -> Check:
     )
 
 
-def _stay(scope: Scope, code: str, stay: Stay) -> Explained:
+def _stay(scope: Scope, code: str, stay: LotStay) -> Explained:
     told = Explained(
         "was at", said=stay.place or "place unknown", from_at=stay.from_at, to_at=stay.left_at or stay.to_at
     ).with_facts(reads=stay.scans, still_there=True if stay.left_at is None else None)

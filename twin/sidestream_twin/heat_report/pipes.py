@@ -12,6 +12,7 @@ from sidestream_twin.core.arrays import FloatArray
 from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.heat.pipe import PipeCheck, PipeEnds, Verdict, check_pipe
 from sidestream_twin.core.uncertain import Uncertain
+from sidestream_twin.core.water import ZERO_CELSIUS_K
 from sidestream_twin.heat_report.heard import Heard, common_s
 from sidestream_twin.heat_report.layout import Layout, Meter
 from sidestream_twin.heat_report.thermometers import Leg, leg_of, running
@@ -66,7 +67,7 @@ def _report(layout: Layout, heard: Heard, pipe: Lossy) -> PipeReport:
         heard.side.names.get((pipe.kind, pipe.id), pipe.id),
         length,
         Told(design, "W/(m.K)", pipe.loss.sd_share * design, "manual", None),
-        pipe.loss.surroundings_k - 273.15,
+        pipe.loss.surroundings_k - ZERO_CELSIUS_K,
         _by_design(heard, pipe, _together_s(layout, heard, pipe, ends)),
         _by_meters(heard, *ends) if ends else not_known("J", _ONE_END),
         _coefficient(checks.get("supply"), why),
