@@ -15,10 +15,9 @@ from random import Random
 
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.hub import Accuracy, HubFile, Sensor, Stream
-from sidestream_contracts.units import ToSi, to_si
+from sidestream_contracts.units import ZERO_CELSIUS_K, ToSi, to_si
 from sidestream_simulators.physics import Snapshot
 
-_ZERO_C_K = 273.15
 REGISTER_ROLES = frozenset({"energy_register", "volume_register", "supply_register", "return_register"})
 Truth = Callable[[Snapshot], float]
 
@@ -48,8 +47,8 @@ def truth_of(sensor: Sensor, stream: Stream | None) -> Truth:
         "power": lambda now: _carried_w(now, s),
         "energy_register": lambda now: _carried_w(now, s),
         "volume_register": volume,
-        "supply_register": lambda now: volume(now) * (now.water[s].supply_k - _ZERO_C_K),
-        "return_register": lambda now: volume(now) * (now.water[s].return_k - _ZERO_C_K),
+        "supply_register": lambda now: volume(now) * (now.water[s].supply_k - ZERO_CELSIUS_K),
+        "return_register": lambda now: volume(now) * (now.water[s].return_k - ZERO_CELSIUS_K),
         "stock_mass": lambda now: now.stock_kg[n],
         "level": lambda now: now.other[sensor.id],
         "other": lambda now: now.other[sensor.id],

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson, Dsn
 from sidestream_contracts.errors import DomainError
 
@@ -45,9 +44,7 @@ def balance(
             "was measured in it; `sidestream twin update` computes what is due."
         )
     if as_json:
-        print(
-            json.dumps({**asdict(told), "statements": statements(told)}, default=datetime.isoformat, ensure_ascii=False)
-        )
+        print_json({**asdict(told), "statements": statements(told)})
     else:
         print("\n".join(interval_lines(told)).rstrip())
     return int(any(b.closes is False for b in told.balances) or any(part.suspect for part in told.parts))

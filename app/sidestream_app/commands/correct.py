@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson, Dsn
 from sidestream_contracts.times import shown, understood
 
@@ -111,7 +111,7 @@ def list_(
             sensor_named(connection, sensor)
         found, zone = corrections(connection, sensor), zone_of(connection)
     if as_json:
-        _print_json({"corrections": [_facts(each) for each in found]})
+        print_json({"corrections": [_facts(each) for each in found]})
         return 0
     print("\n".join(_line(each, zone) for each in found) or "Nothing was ever corrected.")
     return 0
@@ -132,7 +132,7 @@ def show(correction_id: int, /, *, dsn: Dsn, as_json: AsJson = False) -> int:
         found, zone = correction(connection, correction_id), zone_of(connection)
         touched = impact(connection, sensor_named(connection, found.sensor), found.from_at, found.to_at, found.code)
     if as_json:
-        _print_json(_facts(found) | {"impact": asdict(touched)})
+        print_json(_facts(found) | {"impact": asdict(touched)})
         return 0
     print(_line(found, zone))
     _say_impact(touched, "rests on these")
@@ -155,7 +155,7 @@ def withdraw(correction_id: int, /, *, dsn: Dsn, reason: Reason, by: By = None, 
         done = take_back(connection, correction_id, by or getpass.getuser(), reason, datetime.now(UTC))
         zone = zone_of(connection)
     if as_json:
-        _print_json(_facts(done))
+        print_json(_facts(done))
     else:
         print(f"{_line(done, zone)}\nFigures follow with the next pass of the twin.")
     return 0
@@ -183,7 +183,7 @@ def _make(
             line = _line(made, zone)
     if as_json:
         facts = _facts(made) if made else asdict(draft)
-        _print_json(facts | {"made": made is not None, "impact": asdict(touched)})
+        print_json(facts | {"made": made is not None, "impact": asdict(touched)})
         return 0
     print(line)
     _say_impact(touched, "rests on these")
@@ -221,7 +221,3 @@ def _line(found: Correction, zone: str) -> str:
 
 def _facts(found: Correction) -> dict[str, Any]:
     return asdict(found) | {"in_force": found.in_force}
-
-
-def _print_json(facts: dict[str, Any]) -> None:
-    print(json.dumps(facts, default=datetime.isoformat, ensure_ascii=False))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson, Dsn
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.times import shown
@@ -83,7 +83,7 @@ def _enter(dsn: str, said: list[Said], *, dry_run: bool, as_json: bool) -> int:
             {"sensor": s.sensor, "at": e.at, "value": e.value, "sd": e.sd, "by": e.author, "new": n}
             for s, e, n in zip(said, entries, new, strict=True)
         ]
-        print(json.dumps({"entered": sum(new), "entries": facts}, default=datetime.isoformat, ensure_ascii=False))
+        print_json({"entered": sum(new), "entries": facts})
         return 0
     for each, entry, is_new in zip(said, entries, new, strict=True):
         word = "would be entered" if dry_run else "entered" if is_new else "already entered"

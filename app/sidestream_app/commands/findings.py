@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import getpass
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson, Dsn
 
 if TYPE_CHECKING:
+    from sidestream_store.connect import Connection
+    from sidestream_store.findings.actions import Act
     from sidestream_store.findings.read import Action, Finding
 
 By = Annotated[str | None, Parameter(name="--by", help="Who does it; default: the user who is logged in.")]
@@ -51,7 +53,7 @@ def findings(
             done = read.actions(connection, found[0])
     if as_json:
         facts = {"findings": [asdict(each) for each in found], "actions": [asdict(each) for each in done]}
-        print(json.dumps(facts, default=datetime.isoformat, ensure_ascii=False))
+        print_json(facts)
     else:
         print("\n".join(_lines(found, done, zone)))
     return 0
@@ -73,12 +75,11 @@ def acknowledge(
     finding
         Its id, as `sidestream twin findings` shows it; without #n its newest occurrence.
     """
-    from sidestream_store.connect import open_connection
     from sidestream_store.findings import actions
 
-    with open_connection(dsn, "findings", autocommit=True) as connection:
-        done = actions.acknowledge(connection, finding, actions.Act(by or getpass.getuser(), datetime.now(UTC), reason))
-    return _tell(done, as_json=as_json)
+    return _done(
+        lambda connection, act: actions.acknowledge(connection, finding, act), dsn, by, reason, as_json=as_json
+    )
 
 
 def shelve(
@@ -99,15 +100,13 @@ def shelve(
         Its id, as `sidestream twin findings` shows it.
     """
     from sidestream_contracts.times import understood
-    from sidestream_store.connect import open_connection
     from sidestream_store.corrections.read import zone_of
     from sidestream_store.findings import actions
 
-    with open_connection(dsn, "findings", autocommit=True) as connection:
-        until_at = understood(until, zone_of(connection), "--until")
-        act = actions.Act(by or getpass.getuser(), datetime.now(UTC), reason)
-        done = actions.shelve(connection, finding, until_at, act)
-    return _tell(done, as_json=as_json)
+    def put_aside(connection: Connection, act: Act) -> Finding:
+        return actions.shelve(connection, finding, understood(until, zone_of(connection), "--until"), act)
+
+    return _done(put_aside, dsn, by, reason, as_json=as_json)
 
 
 def unshelve(
@@ -126,17 +125,22 @@ def unshelve(
     finding
         Its id, as `sidestream twin findings` shows it.
     """
-    from sidestream_store.connect import open_connection
     from sidestream_store.findings import actions
 
+    return _done(lambda connection, act: actions.unshelve(connection, finding, act), dsn, by, reason, as_json=as_json)
+
+
+def _done(
+    action: Callable[[Connection, Act], Finding], dsn: str, by: str | None, reason: str | None, *, as_json: bool
+) -> int:
+    """Tells what became of the finding by an action of this person, now."""
+    from sidestream_store.connect import open_connection
+    from sidestream_store.findings.actions import Act
+
     with open_connection(dsn, "findings", autocommit=True) as connection:
-        done = actions.unshelve(connection, finding, actions.Act(by or getpass.getuser(), datetime.now(UTC), reason))
-    return _tell(done, as_json=as_json)
-
-
-def _tell(done: Finding, *, as_json: bool) -> int:
+        done = action(connection, Act(by or getpass.getuser(), datetime.now(UTC), reason))
     if as_json:
-        print(json.dumps(asdict(done), default=datetime.isoformat, ensure_ascii=False))
+        print_json(asdict(done))
     else:
         print(f"{done.finding} is {done.state}.")
     return 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson, Dsn
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def add(
         to_at = understood(to, zone, "--to") if to else from_at
         draft = NoteDraft(about_named(connection, about), from_at, to_at, text, by or getpass.getuser())
         note = add_note(connection, draft, now_at)
-    print(_json(note) if as_json else _line(note, zone))
+    if as_json:
+        print_json(asdict(note))
+    else:
+        print(_line(note, zone))
     return 0
 
 
@@ -89,14 +92,10 @@ def list_(
         )
         found = notes(connection, asked)
     if as_json:
-        print(json.dumps({"notes": [asdict(note) for note in found]}, default=datetime.isoformat, ensure_ascii=False))
+        print_json({"notes": [asdict(note) for note in found]})
     else:
         print("\n".join(_line(note, zone) for note in found) or "There are no notes.")
     return 0
-
-
-def _json(note: Note) -> str:
-    return json.dumps(asdict(note), default=datetime.isoformat, ensure_ascii=False)
 
 
 def _line(note: Note, zone: str) -> str:

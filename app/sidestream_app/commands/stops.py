@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson, Dsn
 from sidestream_contracts.times import understood
 
@@ -96,6 +96,6 @@ def _tell(stops: list[Stop], zone: str, *, as_json: bool) -> None:
     from sidestream_app.judged_text import stop_line
 
     if as_json:
-        print(json.dumps({"stops": [asdict(s) for s in stops]}, default=datetime.isoformat, ensure_ascii=False))
+        print_json({"stops": [asdict(s) for s in stops]})
     else:
         print("\n".join(stop_line(stop, zone) for stop in stops) or "Nothing is planned to stand still.")

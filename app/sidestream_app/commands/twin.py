@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
 from pathlib import Path
 
+from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson, Dsn
 
 
@@ -62,7 +62,7 @@ def stocks(*, dsn: Dsn, as_json: AsJson = False) -> int:
     with open_connection(dsn, "twin", autocommit=True) as connection:
         rows, zone = stocks_with_forecasts(connection), zone_of(connection)
     if as_json:
-        print(json.dumps({"stocks": rows}, default=datetime.isoformat, ensure_ascii=False))
+        print_json({"stocks": rows})
         return 0
     for row in rows:
         known = "not known"
@@ -91,7 +91,7 @@ def agreements(*, dsn: Dsn, as_json: AsJson = False) -> int:
     with open_connection(dsn, "twin", autocommit=True) as connection:
         rows, zone = agreements_with_evidence(connection), zone_of(connection)
     if as_json:
-        print(json.dumps({"agreements": rows}, default=datetime.isoformat, ensure_ascii=False))
+        print_json({"agreements": rows})
     else:
         lines = [line for row in rows for line in agreement_lines(row, zone)]
         print("\n".join(lines) or "No agreement was judged yet.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson, Dsn
 from sidestream_contracts.errors import ConfigurationError
 
@@ -49,7 +49,7 @@ def heat(
         from_at = understood(from_, zone, "--from") if from_ else to_at - _length(last or "24h")
         report = load_heat_report(connection, from_at, to_at, now_at)
     if as_json:
-        print(json.dumps(asdict(report), default=datetime.isoformat, ensure_ascii=False))
+        print_json(asdict(report))
     else:
         print("\n".join(report_lines(report)))
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson
 from sidestream_contracts.errors import ConfigurationError, DomainError
 from sidestream_contracts.times import shown
@@ -42,7 +42,7 @@ def where(
     with _database(dsn, home) as address:
         lot, stays, zone = asyncio.run(_ask(address, code))
     if as_json:
-        print(json.dumps(_facts(lot, stays), default=datetime.isoformat, ensure_ascii=False))
+        print_json(_facts(lot, stays))
         return 0
     kind = f" ({lot.lot_type_name})" if lot.lot_type_name else ""
     print(f"{lot.code}{kind}: {_place(lot, zone)}, read {lot.scans} times, last {_at(lot.last_seen_at, zone)}")
