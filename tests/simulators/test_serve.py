@@ -94,7 +94,7 @@ def facts(path: Path, quantity: str) -> int:
     return sum(record.quantity == quantity for record in read_truth(path)) if path.exists() else 0
 
 
-def test_it_serves_ends_soon_after_sigterm_and_later_goes_on_where_it_ended(
+def test_it_serves_ends_within_a_second_of_sigterm_and_later_goes_on_where_it_ended(
     hub_path: Path, env: dict[str, str]
 ) -> None:
     truth = hub_path.with_name("truth.jsonl")
@@ -106,7 +106,7 @@ def test_it_serves_ends_soon_after_sigterm_and_later_goes_on_where_it_ended(
         assert 100 < first < 115
         wait_until(lambda: main_temperature_c(client) != first, process)
         wait_until(lambda: facts(truth, "stock_mass") > 0, process)
-        assert end(process) < 10.0
+        assert end(process) < 1.0
         assert process.returncode == 0
         client.close()
     steps = {record.at for record in read_truth(truth) if record.quantity == "heat_flow"}
