@@ -52,7 +52,7 @@ check: setup static ## format, lint, types, imports, drift, tests without server
 
 test: setup setup-system setup-node static ## all tests, with a real broker, PostgreSQL and browser
 	@$(BIN)/pytest -q -n 2 -m $(NO_SERVER)
-	@$(BIN)/pytest -q -n 3 --dist loadfile -m "server or browser or slow" $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "server or browser or slow" $(ARGS)
 
 .PHONY: static
 static: setup
