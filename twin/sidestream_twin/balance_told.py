@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import hypot, isfinite
+from math import hypot
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from sidestream_store.twin.balances import BalanceRow, NodeRow, PartRow
 from sidestream_store.twin.values import StepValue, Subject
 from sidestream_twin.balance_interval import Judged, Structures
 from sidestream_twin.balance_rules import Part, Relation
-from sidestream_twin.core.arrays import FloatArray
+from sidestream_twin.core.arrays import FloatArray, finite
 from sidestream_twin.core.quality import Origin
 from sidestream_twin.core.reconcile import (
     Estimate,
@@ -90,18 +90,18 @@ class _Telling:
             origin=str(known.origin) if known.origin else None,
             completeness=known.completeness,
             missing=known.missing,
-            reconciled=_finite(self.estimate.value[at]),
-            sd=_finite(self.estimate.sd[at]),
+            reconciled=finite(self.estimate.value[at]),
+            sd=finite(self.estimate.sd[at]),
             knowledge=str(self.judged.estimate.structure.knowledge[at]),
-            adjustability=_finite(screening.adjustability[at]),
-            detectability=_finite(screening.detectability[at]),
-            least_bias=_finite(self.least_bias[at]),
-            test=_finite(screening.test[at]),
+            adjustability=finite(screening.adjustability[at]),
+            detectability=finite(screening.detectability[at]),
+            least_bias=finite(self.least_bias[at]),
+            test=finite(screening.test[at]),
             at_fault=part.id in self.at_fault,
             suspect=part.id in self.suspects,
-            bias=_finite(self.bias[at]),
-            bias_sd=_finite(self.bias_sd[at]),
-            power=_finite(self.power[at]) if accused else None,
+            bias=finite(self.bias[at]),
+            bias_sd=finite(self.bias_sd[at]),
+            power=finite(self.power[at]) if accused else None,
             alike=[self.judged.prepared.parts[name].subject for name in self.alike.get(part.id, ()) if name != part.id],
             inputs={"sensors": part.sensors},
         )
@@ -111,7 +111,7 @@ class _Telling:
 
         One without a reading of its own, or whose reading was left out, is estimated: its neighbours alone tell it.
         """
-        value = _finite(self.estimate.value[at])
+        value = finite(self.estimate.value[at])
         if value is None or self.estimate.structure.knowledge[at] not in _TOLD:
             return None
         known, overall = self.judged.prepared.known[part.id], self.judged.overall
@@ -186,7 +186,3 @@ def _imbalance(node: NodeRow) -> StepValue:
         n=1,
         flags=() if node.closes else ("does_not_close",),
     )
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if isfinite(number) else None

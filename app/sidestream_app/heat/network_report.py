@@ -10,6 +10,7 @@ from typing import Any
 from sidestream_app.heat.network_file import NetworkFile, PipePart
 from sidestream_app.heat.second_law import second_law_notes
 from sidestream_app.heat.units import Scale, Scales
+from sidestream_twin.core.arrays import finite
 from sidestream_twin.core.energy_reconcile import Duty, EnergyEstimate, Exchanger, Pipe
 from sidestream_twin.core.energy_reconcile.balances import conductance_of, flow_of, heat_of, loss_of, temperature_of
 from sidestream_twin.core.reconcile import GlobalTest, Knowledge, Screening, global_test, screen
@@ -102,10 +103,10 @@ class Report:
         if found.estimate.structure.knowledge[at] is not Knowledge.UNOBSERVABLE:
             said |= {"reconciled": scale.back(float(found.x[at])), "sd": float(found.estimate.sd[at]) / scale.factor}
         tested = {
-            "adjustability": _number(tests.adjustability[at]),
-            "detectability": _number(tests.detectability[at]),
-            "test": _number(tests.test[at]),
-            "bias": _number(tests.bias[at] / scale.factor),
+            "adjustability": finite(tests.adjustability[at]),
+            "detectability": finite(tests.detectability[at]),
+            "test": finite(tests.test[at]),
+            "bias": finite(tests.bias[at] / scale.factor),
             "suspect": name == self.suspect,
         }
         return said | tested
@@ -167,10 +168,6 @@ class Report:
             f"limit {self.together.critical:.4g} at level {self.file.level:g}."
         )
         return verdict if self.suspect is None else f"{verdict} Suspect: the {self.suspect} (marked *)."
-
-
-def _number(value: float) -> float | None:
-    return float(value) if isfinite(value) else None
 
 
 def _row(name: str, said: Mapping[str, Any], unit: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from sidestream_app.reconcile.network_file import NetworkFile, StreamPart
+from sidestream_twin.core.arrays import finite
 from sidestream_twin.core.reconcile import Diagnosis, Knowledge, Suspect, unmet_bounds
 
 _NO_METER = "it has no meter"
@@ -90,9 +89,8 @@ def _stream(found: Diagnosis, part: StreamPart, at: int) -> dict[str, Any]:
 def _numbers(values: dict[str, tuple[float, str | None]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, (value, why) in values.items():
-        known = bool(np.isfinite(value))
-        found[key] = float(value) if known else None
-        if not known:
+        found[key] = finite(value)
+        if found[key] is None:
             found[f"{key}_why"] = why
     return found
 

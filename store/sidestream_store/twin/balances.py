@@ -269,12 +269,11 @@ def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iter
 
 
 def _part(balance: str, p: PartRow, balance_s: int) -> tuple[Any, ...]:
-    keep = kept
     return (
         balance, p.subject.kind, p.subject.id, p.subject.quantity, step_start(p.interval, balance_s), balance_s,
-        keep(p.measured), keep(p.sd_random), keep(p.sd_systematic), p.origin, p.completeness, p.missing, keep(p.reconciled),
-        keep(p.sd), p.knowledge, p.adjustability, p.detectability, keep(p.least_bias), keep(p.test), p.at_fault, p.suspect,
-        keep(p.bias), keep(p.bias_sd), p.power,
+        kept(p.measured), kept(p.sd_random), kept(p.sd_systematic), p.origin, p.completeness, p.missing, kept(p.reconciled),
+        kept(p.sd), p.knowledge, p.adjustability, p.detectability, kept(p.least_bias), kept(p.test), p.at_fault, p.suspect,
+        kept(p.bias), kept(p.bias_sd), p.power,
         json.dumps([(s.kind, s.id, s.quantity) for s in p.alike]), json.dumps(p.inputs, sort_keys=True),
     )  # fmt: skip
 

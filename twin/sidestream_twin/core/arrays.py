@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,11 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 FloatLike = float | Sequence[float] | FloatArray
+
+
+def finite(value: float) -> float | None:
+    """Return the number, or None for what arrays tell by NaN or infinity: not known, or without bound."""
+    return float(value) if isfinite(value) else None
 
 
 def as_floats(values: FloatLike, like: FloatArray | None = None) -> FloatArray:

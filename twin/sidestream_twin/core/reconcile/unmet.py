@@ -7,14 +7,12 @@ looks for any values within the bounds, with the least that they must be broken 
 
 from __future__ import annotations
 
-from math import isfinite
-
 import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 from scipy.sparse.csgraph import connected_components
 
-from sidestream_twin.core.arrays import FloatArray
+from sidestream_twin.core.arrays import FloatArray, finite
 from sidestream_twin.core.reconcile.estimate import Estimate
 
 _TOUCHES = 1e-7
@@ -48,10 +46,7 @@ def unmet_bounds(estimate: Estimate) -> tuple[tuple[str, ...], ...]:
 def _least_broken(matrix: sparse.csr_array, wanted: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
     """By how much each bound must be broken, in sum as little as possible, for matrix·x = wanted; 0 if that can't be told."""
     count = lower.size
-    within = [
-        (low if isfinite(low) else None, high if isfinite(high) else None)
-        for low, high in zip(lower.tolist(), upper.tolist(), strict=True)
-    ]
+    within = [(finite(low), finite(high)) for low, high in zip(lower.tolist(), upper.tolist(), strict=True)]
     found = linprog(
         np.repeat([0.0, 1.0, 1.0], count),
         A_eq=sparse.hstack([matrix, matrix, -matrix], format="csr"),
