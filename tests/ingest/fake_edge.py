@@ -18,20 +18,22 @@ from sidestream_contracts.topics import DeviceAddress, hello_topic
 
 
 class FakeEdge:
-    """Connects to a broker on loopback; `acknowledged` holds (epoch, lane, seq) of all that the hub said it has."""
+    """Listens at a broker on loopback once it is made; `acknowledged` holds (epoch, lane, seq) of all that the hub said it has."""
 
     def __init__(self, port: int, address: DeviceAddress = GATEWAY) -> None:
         self.address = address
         self.hello = threading.Event()
+        self._listening = threading.Event()
         self._acks: list[Acknowledgement] = []
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"fake-{address.device}", protocol=mqtt.MQTTv5
         )
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
+        self._client.on_subscribe = lambda *_: self._listening.set()
         self._client.connect("127.0.0.1", port, clean_start=True)
         self._client.loop_start()
-        wait_for(self._client.is_connected)
+        assert self._listening.wait(10), "the broker did not confirm the subscription"
 
     def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
         client.subscribe([(self.address.topic("ack"), 0), (hello_topic(self.address.hub), 0)])
