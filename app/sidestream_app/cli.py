@@ -65,6 +65,7 @@ app.command(export)
 edge = App(name="edge", help="The agent on a gateway: reads devices, keeps every reading until the hub has it.")
 edge.command(f"{_HERE}.edge:check", help="Check an edge.yaml; every mistake with file, line and a way out.")
 edge.command(f"{_HERE}.edge:run", help="Run the agent until SIGTERM or Ctrl-C.")
+edge.command(f"{_HERE}.edge_drivers:drivers", help="Which drivers this machine has, those of other packages too.")
 app.command(edge)
 
 ingest = App(name="ingest", help="From MQTT into the database, once each.")

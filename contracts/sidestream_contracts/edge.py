@@ -7,25 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from sidestream_contracts import yamlfile
-from sidestream_contracts.edge_brokers import (
-    LEVEL,
-    Broker,
-    Host,
-    MqttDriver,
-    Port,
-    SparkplugDriver,
-    check_mqtt,
-    check_sparkplug,
-)
+from sidestream_contracts.edge_brokers import Broker, Host, MqttDriver, Port, SparkplugDriver
+from sidestream_contracts.edge_driver import DriverPart, announced_as
+from sidestream_contracts.edge_plugins import PluginDriver
 from sidestream_contracts.ids import Id
+from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_contracts.part import FilePart
 from sidestream_contracts.topics import DeviceAddress
-from sidestream_contracts.yamlfile import Problem
+from sidestream_contracts.yamlnodes import Problem
 
 Positive = Annotated[float, Field(gt=0)]
 RegisterType = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
@@ -69,11 +63,7 @@ class ModbusRegister(FilePart):
     quantity: str | None = Field(default=None, description="announced to the hub")
 
 
-class _Driver(FilePart):
-    id: Id
-
-
-class ModbusDriver(_Driver):
+class ModbusDriver(DriverPart):
     """Polls a Modbus TCP device."""
 
     type: Literal["modbus"]
@@ -84,14 +74,27 @@ class ModbusDriver(_Driver):
     timeout_s: Positive = 3.0
     sensors: list[ModbusRegister] = Field(min_length=1)
 
+    def announced(self) -> Iterator[AnnouncedSensor]:
+        """A sensor for each register."""
+        yield from (announced_as(self.id, sensor) for sensor in self.sensors)
 
-class ScannerDriver(_Driver):
+    def problems(self, n: int) -> Iterator[Problem]:
+        """Registers that can't be read as declared, or that two sensors claim."""
+        yield from super().problems(n)
+        yield from _check_registers(n, self)
+
+
+class ScannerDriver(DriverPart):
     """Takes lines of text from a QR, barcode or EPC scanner: `tcp://host:port`, or a file that grows."""
 
     type: Literal["scanner"]
     source: str = Field(description="tcp://host:port, or a path relative to edge.yaml")
     sensor: Id
     timeout_s: Positive = 3.0
+
+    def announced(self) -> Iterator[AnnouncedSensor]:
+        """The scanner itself."""
+        yield AnnouncedSensor(id=self.sensor, driver=self.id, unit="1", quantity="scan")
 
 
 class RecordedColumn(FilePart):
@@ -111,7 +114,7 @@ class RecordedScans(FilePart):
     rssi_column: str | None = None
 
 
-class RecordedDriver(_Driver):
+class RecordedDriver(DriverPart):
     """Plays a CSV file into the chain with its own timestamps (clock `recorded`)."""
 
     type: Literal["recorded"]
@@ -122,9 +125,39 @@ class RecordedDriver(_Driver):
     sensors: list[RecordedColumn] = Field(default=[])
     scans: RecordedScans | None = None
 
+    def announced(self) -> Iterator[AnnouncedSensor]:
+        """Its columns of numbers, and its reader of codes."""
+        yield from (announced_as(self.id, column) for column in self.sensors)
+        if self.scans:
+            yield AnnouncedSensor(id=self.scans.id, driver=self.id, unit="1", quantity="scan")
 
-AnyDriver = ModbusDriver | ScannerDriver | RecordedDriver | MqttDriver | SparkplugDriver
-Driver = Annotated[AnyDriver, Field(discriminator="type")]
+    def problems(self, n: int) -> Iterator[Problem]:
+        """A file of which nothing is wanted."""
+        yield from super().problems(n)
+        if not self.sensors and not self.scans:
+            yield Problem(("drivers", n), f"drivers.{n}: a recorded file needs `sensors` or `scans`")
+
+
+BuiltInDriver = ModbusDriver | ScannerDriver | RecordedDriver | MqttDriver | SparkplugDriver
+"""Add a driver of ours here, and to the table in `sidestream_edge.drivers`."""
+
+BUILT_IN: dict[str, type[DriverPart]] = {
+    get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(BuiltInDriver)
+}
+"""Model of each type of driver that comes with Sidestream."""
+
+
+def _whose(section: Any) -> str:
+    """The tag of the model for one section of `drivers`; what has no type at all is explained by the built-in ones."""
+    kind = section.get("type") if isinstance(section, dict) else getattr(section, "type", None)
+    return "plugin" if isinstance(kind, str) and kind not in BUILT_IN else "built_in"
+
+
+AnyDriver = BuiltInDriver | PluginDriver
+Driver = Annotated[
+    Annotated[BuiltInDriver, Field(discriminator="type"), Tag("built_in")] | Annotated[PluginDriver, Tag("plugin")],
+    Discriminator(_whose),
+]
 
 
 class EdgeFile(FilePart):
@@ -151,15 +184,9 @@ def load_edge(path: Path) -> EdgeFile:
     return yamlfile.load(path, EdgeFile, check_edge)
 
 
-def sensor_ids(driver: AnyDriver) -> list[str]:
-    """Ids of the sensors that `driver` reads; without those that only the topic of a message tells."""
-    if isinstance(driver, ModbusDriver | SparkplugDriver):
-        return [sensor.id for sensor in driver.sensors]
-    if isinstance(driver, MqttDriver):
-        return [sensor.id for topic in driver.topics for sensor in topic.sensors if not LEVEL.search(sensor.id)]
-    if isinstance(driver, ScannerDriver):
-        return [driver.sensor]
-    return [*(column.id for column in driver.sensors), *([driver.scans.id] if driver.scans else [])]
+def sensor_ids(driver: DriverPart) -> list[str]:
+    """Ids of the sensors that `driver` reads; without those that it learns only from its device."""
+    return [sensor.id for sensor in driver.announced()]
 
 
 def check_edge(edge: EdgeFile) -> Iterator[Problem]:
@@ -176,14 +203,10 @@ def check_edge(edge: EdgeFile) -> Iterator[Problem]:
                     ("drivers", n), f"drivers.{n}: sensor {sensor!r} is already read by driver {owner[sensor]!r}"
                 )
             owner[sensor] = driver.id
-        if isinstance(driver, ModbusDriver):
-            yield from _check_registers(n, driver)
-        if isinstance(driver, MqttDriver):
-            yield from check_mqtt(n, driver)
-        if isinstance(driver, SparkplugDriver):
-            yield from check_sparkplug(n, driver)
-        if isinstance(driver, RecordedDriver) and not driver.sensors and not driver.scans:
-            yield Problem(("drivers", n), f"drivers.{n}: a recorded file needs `sensors` or `scans`")
+        if isinstance(driver, PluginDriver) and not driver.is_installed:
+            yield driver.unknown(n, BUILT_IN)
+            continue
+        yield from driver.problems(n)
 
 
 def _check_registers(n: int, driver: ModbusDriver) -> Iterator[Problem]:

@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sidestream_contracts.edge_driver import DriverPart
 from sidestream_contracts.ids import ID_PATTERN, Id
+from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_contracts.part import FilePart
-from sidestream_contracts.yamlfile import Problem
+from sidestream_contracts.yamlnodes import Problem
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(min_length=1)]
@@ -71,10 +73,9 @@ class MqttTopic(FilePart):
     sensors: list[MqttSensor] = Field(min_length=1)
 
 
-class MqttDriver(FilePart):
+class MqttDriver(DriverPart):
     """Takes what devices of others publish to a broker: plain numbers, booleans, JSON."""
 
-    id: Id
     type: Literal["mqtt"]
     broker: Broker | None = Field(default=None, description="the hub's own where it is left out")
     client_id: str | None = Field(default=None, description="`{hub}.{party}.{device}.{driver}` where it is left out")
@@ -82,6 +83,21 @@ class MqttDriver(FilePart):
         default=86_400, description="how long the broker keeps messages for this agent while it is away"
     )
     topics: list[MqttTopic] = Field(min_length=1)
+
+    def announced(self) -> Iterator[AnnouncedSensor]:
+        """Without those of which the topic tells the id: they are announced when they are met."""
+        for topic in self.topics:
+            for sensor in topic.sensors:
+                if not LEVEL.search(sensor.id):
+                    yield AnnouncedSensor(
+                        id=sensor.id, driver=self.id, unit=sensor.unit, quantity=sensor.quantity,
+                        delivery="at_least_once" if topic.time is None else "once",
+                    )  # fmt: skip
+
+    def problems(self, n: int) -> Iterator[Problem]:
+        """What can't be meant in its topics."""
+        yield from super().problems(n)
+        yield from _check_mqtt(n, self)
 
 
 class SparkplugSensor(FilePart):
@@ -97,10 +113,9 @@ class SparkplugSensor(FilePart):
     quantity: str | None = Field(default=None, description="announced to the hub")
 
 
-class SparkplugDriver(FilePart):
+class SparkplugDriver(DriverPart):
     """Host application of Sparkplug B 3.0 for the edge nodes of one group."""
 
-    id: Id
     type: Literal["sparkplug"]
     broker: Broker | None = Field(default=None, description="the hub's own where it is left out")
     client_id: str | None = Field(default=None, description="`{hub}.{party}.{device}.{driver}` where it is left out")
@@ -116,8 +131,20 @@ class SparkplugDriver(FilePart):
         """Edge nodes that are listened to."""
         return list(dict.fromkeys([*self.nodes, *(sensor.node for sensor in self.sensors)]))
 
+    def announced(self) -> Iterator[AnnouncedSensor]:
+        """Its metrics, each measurement delivered once."""
+        for sensor in self.sensors:
+            yield AnnouncedSensor(
+                id=sensor.id, driver=self.id, unit=sensor.unit, quantity=sensor.quantity, delivery="once"
+            )
 
-def check_mqtt(n: int, driver: MqttDriver) -> Iterator[Problem]:
+    def problems(self, n: int) -> Iterator[Problem]:
+        """What can't be meant in its mapping."""
+        yield from super().problems(n)
+        yield from _check_sparkplug(n, self)
+
+
+def _check_mqtt(n: int, driver: MqttDriver) -> Iterator[Problem]:
     """What can't be meant in the topics of a driver."""
     seen: set[str] = set()
     for k, topic in enumerate(driver.topics):
@@ -157,7 +184,7 @@ def _sensor_problem(topic: MqttTopic, levels: list[str], sensor: MqttSensor) -> 
     return None
 
 
-def check_sparkplug(n: int, driver: SparkplugDriver) -> Iterator[Problem]:
+def _check_sparkplug(n: int, driver: SparkplugDriver) -> Iterator[Problem]:
     """What can't be meant in the mapping of a driver."""
     if not driver.all_nodes:
         yield Problem(("drivers", n), f"drivers.{n}: name the edge nodes in `nodes`, or sensors with their `node`")

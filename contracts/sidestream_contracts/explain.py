@@ -51,12 +51,13 @@ _BOUNDS: Mapping[str, tuple[str, str]] = {
     "less_than": ("must be below", "lt"),
     "less_than_equal": ("must be at most", "le"),
 }
+_TAGS = ("union_tag_invalid", "union_tag_not_found")
 
 
 def explain(detail: ErrorDetails, model: type[BaseModel], plain: Any) -> Problem:
     """One error of `model.model_validate(plain)` as a place in the file and a sentence."""
-    where = _in_file(detail["loc"], plain)
     kind = detail["type"]
+    where = _in_file(detail["loc"], plain, all_there=kind in _TAGS)
     if kind in _SPECIAL:
         return _SPECIAL[kind](detail, where, model)
     name, shown = _name(where), _shown(detail["input"])
@@ -177,15 +178,15 @@ def _name(where: Where) -> str:
     return ".".join(str(step) for step in where) or "the file"
 
 
-def _in_file(loc: tuple[str | int, ...], plain: Any) -> Where:
-    """The steps of `loc` that stand in the file; a union's tag does not. The last one may be a key that is missing."""
+def _in_file(loc: tuple[str | int, ...], plain: Any, *, all_there: bool) -> Where:
+    """The steps of `loc` that stand in the file; a union's tag does not. The last may be a missing key, if not `all_there`."""
     here: list[str | int] = []
     node = plain
     for n, step in enumerate(loc):
         in_list = isinstance(node, list) and isinstance(step, int) and step < len(node)
         if in_list or (isinstance(node, dict) and step in node):
             node = node[step]
-        elif n < len(loc) - 1:
+        elif all_there or n < len(loc) - 1:
             continue
         here.append(step)
     return tuple(here)

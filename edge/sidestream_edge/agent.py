@@ -32,7 +32,6 @@ from sidestream_edge.intake import Intake
 from sidestream_edge.metrics import samples
 from sidestream_edge.outbox import Outbox, OutboxLock, Refusal
 from sidestream_edge.publisher import Publisher
-from sidestream_edge.status import announced
 from sidestream_edge.supervisor import Supervised, supervise
 
 log = structlog.get_logger()
@@ -56,7 +55,7 @@ class Agent:
         self._clock_watch = ClockWatch()
         self._held: dict[Lane, Refusal] = {}
         self._shown: Shown | None = None
-        self._sensors = list(announced(edge.drivers))
+        self._sensors = [sensor for driver in edge.drivers for sensor in driver.announced()]
         self._name = f"sidestream-edge {version('sidestream')}"
         self._publisher = Publisher(edge, outbox, self.status)
         self._intake = Intake(edge.framing, outbox, self._stored, self._publisher.wake)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidestream_contracts.edge import Driver, RecordedDriver, ScannerDriver
-from sidestream_contracts.edge_brokers import LEVEL, MqttDriver, SparkplugDriver
-from sidestream_contracts.messages import AnnouncedSensor, Delivery, Status
+from sidestream_contracts.messages import Status
 
 SHORTEST_S = 1.0
 COUNTERS_S = 10.0
@@ -47,35 +44,3 @@ def _state(status: Status) -> Any:
 
 def _content(status: Status) -> dict[str, Any]:
     return status.model_dump(exclude={"at"})
-
-
-def announced(drivers: Iterable[Driver]) -> Iterator[AnnouncedSensor]:
-    """The sensors that an edge file names, as the hub is told of them."""
-    for driver in drivers:
-        if isinstance(driver, MqttDriver):
-            yield from _topics(driver)
-            continue
-        delivery: Delivery | None = "once" if isinstance(driver, SparkplugDriver) else None
-        for sensor in [] if isinstance(driver, ScannerDriver) else driver.sensors:
-            yield AnnouncedSensor(
-                id=sensor.id, driver=driver.id, unit=sensor.unit, quantity=sensor.quantity, delivery=delivery
-            )
-        for reader in _readers(driver):
-            yield AnnouncedSensor(id=reader, driver=driver.id, unit="1", quantity="scan")
-
-
-def _readers(driver: Driver) -> list[str]:
-    if isinstance(driver, ScannerDriver):
-        return [driver.sensor]
-    return [driver.scans.id] if isinstance(driver, RecordedDriver) and driver.scans else []
-
-
-def _topics(driver: MqttDriver) -> Iterator[AnnouncedSensor]:
-    """Without those of which the topic tells the id: they are announced when they are met."""
-    for topic in driver.topics:
-        for sensor in topic.sensors:
-            if not LEVEL.search(sensor.id):
-                yield AnnouncedSensor(
-                    id=sensor.id, driver=driver.id, unit=sensor.unit, quantity=sensor.quantity,
-                    delivery="at_least_once" if topic.time is None else "once",
-                )  # fmt: skip

@@ -14,7 +14,7 @@ from types import TracebackType
 
 import structlog
 
-from sidestream_contracts.edge import Driver as DriverConfig
+from sidestream_contracts.edge import AnyDriver as DriverConfig
 from sidestream_contracts.edge import EdgeFile
 from sidestream_contracts.messages import AnnouncedSensor, DriverStatus
 from sidestream_edge.backoff import Backoff

@@ -7,6 +7,10 @@ import pytest
 from sidestream_contracts.edge import EdgeFile, load_edge, sensor_ids
 
 CASES = {
+    "a bound of memory without a process": (
+        ("    unit_id: 1\n", "    memory_mb: 100\n"),
+        "edge.yaml:10: drivers.0.memory_mb: bounds a process of its own; add `isolation: process`, or leave it out",
+    ),
     "an unknown driver": (
         ("type: modbus", "type: modbos"),
         "edge.yaml:8: drivers.0.type: 'modbos' is not allowed; allowed: modbus, scanner, recorded, mqtt, sparkplug; did you mean 'modbus'?",
@@ -31,7 +35,7 @@ CASES = {
     ),
     "a key of another driver": (
         ("    unit_id: 1\n", "    delimiter: ';'\n"),
-        "edge.yaml:10: drivers.0.delimiter: unknown key; allowed here: host, id, period_s, port, sensors, timeout_s, type, unit_id",
+        "edge.yaml:10: drivers.0.delimiter: unknown key; allowed here: host, id, isolation, memory_mb, period_s, port, sensors, timeout_s, type, unit_id",
     ),
     "an unknown register type": (
         ("uint32", "uint31"),

@@ -100,7 +100,10 @@ def test_an_editor_that_knows_the_schema_marks_a_wrong_driver():
     }
     driver = {"id": "m", "type": "modbus", "host": "x", "sensors": [{"id": "s", "register": "${R:-1}"}]}
     assert Draft202012Validator(edge).is_valid({**body, "drivers": [driver]})
-    assert not Draft202012Validator(edge).is_valid({**body, "drivers": [{**driver, "type": "modbos"}]})
+    assert not Draft202012Validator(edge).is_valid({**body, "drivers": [{**driver, "hots": "y"}]})
+    assert not Draft202012Validator(edge).is_valid({**body, "drivers": [{**driver, "sensors": []}]})
+    theirs = {"id": "m", "type": "modbos", "depth": 3}  # what types packages of others bring, no editor can know
+    assert Draft202012Validator(edge).is_valid({**body, "drivers": [theirs]})
     assert not Draft202012Validator(edge).is_valid({**body, "drivers": [{**driver, "port": "many"}]})
 
 

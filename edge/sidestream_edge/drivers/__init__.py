@@ -1,39 +1,37 @@
-"""Drivers: each a folder with its code, README, sample and cases; found by its `type` in `edge.yaml`, imported only then."""
+"""Drivers: each a folder with its code, README, sample and cases; found by its `type` in `edge.yaml`, imported only then.
+
+Those of others come in by entry point (docs/write-a-driver.md).
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
-from sidestream_contracts.edge import Driver as DriverConfig
-from sidestream_contracts.edge import EdgeFile, ModbusDriver, ScannerDriver
-from sidestream_contracts.edge_brokers import MqttDriver, SparkplugDriver
+from sidestream_contracts.edge import EdgeFile
+from sidestream_contracts.edge_driver import DriverPart
+from sidestream_contracts.edge_plugins import PluginDriver, configured, load_plugin
 from sidestream_edge.drivers.base import Driver, DriverContext
 
-__all__ = ["Driver", "DriverContext", "build"]
+__all__ = ["TABLE", "Driver", "DriverContext", "build"]
+
+_HERE = "sidestream_edge.drivers"
+
+TABLE: dict[str, str] = {
+    "modbus": f"{_HERE}.modbus.driver:build",
+    "scanner": f"{_HERE}.scanner.driver:build",
+    "recorded": f"{_HERE}.recorded.driver:build",
+    "mqtt": f"{_HERE}.mqtt.driver:build",
+    "sparkplug": f"{_HERE}.sparkplug.driver:build",
+}
+"""Where each type's `build(config, base, edge) -> Driver` stands; it touches neither network nor file."""
 
 
-def build(config: DriverConfig, base: Path, edge: EdgeFile) -> Driver:
-    """The driver that `config` of `edge` asks for, paths relative to `base`; touches neither network nor file."""
-    if isinstance(config, ModbusDriver):
-        from sidestream_edge.drivers.modbus.driver import Modbus
-
-        return Modbus(config)
-    if isinstance(config, ScannerDriver):
-        from sidestream_edge.drivers.scanner.driver import build_scanner
-
-        return build_scanner(config, base)
-    if isinstance(config, MqttDriver):
-        from sidestream_edge.drivers.mqtt.driver import Mqtt
-
-        return Mqtt(config, config.broker or edge.broker, config.client_id or _client_id(edge, config.id))
-    if isinstance(config, SparkplugDriver):
-        from sidestream_edge.drivers.sparkplug.driver import Sparkplug
-
-        return Sparkplug(config, config.broker or edge.broker, config.client_id or _client_id(edge, config.id))
-    from sidestream_edge.drivers.recorded.driver import Recorded
-
-    return Recorded(config, base)
-
-
-def _client_id(edge: EdgeFile, driver: str) -> str:
-    return f"{edge.hub}.{edge.party}.{edge.device}.{driver}"
+def build(config: DriverPart, base: Path, edge: EdgeFile) -> Driver:
+    """The driver that `config` of `edge` asks for, paths relative to `base`; ConfigurationError if it can't be made."""
+    if isinstance(config, PluginDriver):
+        plugged: Driver = load_plugin(config.type).build(configured(config), base, edge)
+        return plugged
+    module, name = TABLE[config.type].split(":")
+    built: Driver = getattr(import_module(module), name)(config, base, edge)
+    return built

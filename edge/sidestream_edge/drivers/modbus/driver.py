@@ -10,12 +10,13 @@ import logging
 import struct
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from sidestream_contracts.edge import ModbusDriver, ModbusRegister
+from sidestream_contracts.edge import EdgeFile, ModbusDriver, ModbusRegister
 from sidestream_contracts.errors import TransientError
 from sidestream_contracts.frame import Lane, Quality
 from sidestream_edge.backoff import Backoff
@@ -144,3 +145,8 @@ class Modbus:
     def _missing(self, sensors: list[str]) -> list[Reading]:
         """`null` for sensors that could not be read: when it begins, and then once a minute."""
         return [Reading(s, now_us(), None, Quality.BAD) for s in self._reminder.due(sensors, time.monotonic())]
+
+
+def build(config: ModbusDriver, _base: Path, _edge: EdgeFile) -> Modbus:
+    """The driver for one device."""
+    return Modbus(config)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
+from pathlib import Path
 
+from sidestream_contracts.edge import EdgeFile
 from sidestream_contracts.edge_brokers import Broker, MqttDriver, MqttSensor, MqttTopic
 from sidestream_contracts.errors import TransientError
 from sidestream_contracts.frame import Lane, Quality
@@ -199,3 +201,9 @@ class _Line:
         while self._unconfirmed and token == self._token and self._unconfirmed[0][0] <= int(number):
             for mid in self._unconfirmed.popleft()[1]:
                 self.connection.acknowledge(mid)
+
+
+def build(config: MqttDriver, _base: Path, edge: EdgeFile) -> Mqtt:
+    """The driver for one broker: the hub's own where none is named."""
+    client_id = config.client_id or f"{edge.hub}.{edge.party}.{edge.device}.{config.id}"
+    return Mqtt(config, config.broker or edge.broker, client_id)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import structlog
 
-from sidestream_contracts.edge import RecordedDriver
+from sidestream_contracts.edge import EdgeFile, RecordedDriver
 from sidestream_contracts.errors import ContractError, TransientError
 from sidestream_contracts.frame import Lane
 from sidestream_edge.drivers.base import DriverContext
@@ -118,3 +118,8 @@ class _Lines:
         self.offset += len(raw)
         self.line += 1
         return raw.decode("utf-8-sig" if first else "utf-8", errors="surrogateescape")
+
+
+def build(config: RecordedDriver, base: Path, _edge: EdgeFile) -> Recorded:
+    """The driver for one file."""
+    return Recorded(config, base)

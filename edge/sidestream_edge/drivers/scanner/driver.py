@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from sidestream_contracts.edge import ScannerDriver
+from sidestream_contracts.edge import EdgeFile, ScannerDriver
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.frame import Lane, Quality
 from sidestream_edge.backoff import Backoff
@@ -27,7 +27,7 @@ LOOK_S = 0.1
 """How often a file is looked at for new lines."""
 
 
-def build_scanner(config: ScannerDriver, base: Path) -> TcpScanner | FileScanner:
+def build(config: ScannerDriver, base: Path, _edge: EdgeFile) -> TcpScanner | FileScanner:
     """The scanner driver for `config.source`; ConfigurationError if that is neither tcp://host:port nor a path."""
     if "://" not in config.source:
         return FileScanner(config, base / config.source)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
+from sidestream_contracts.edge import EdgeFile
 from sidestream_contracts.edge_brokers import Broker, SparkplugDriver, SparkplugSensor
 from sidestream_contracts.errors import ContractError, TransientError
 from sidestream_contracts.frame import Lane, Quality
@@ -212,3 +214,9 @@ class Sparkplug:
 
 def _state(*, online: bool, time_ms: int) -> bytes:
     return json.dumps({"online": online, "timestamp": time_ms}).encode()
+
+
+def build(config: SparkplugDriver, _base: Path, edge: EdgeFile) -> Sparkplug:
+    """The driver for one broker: the hub's own where none is named."""
+    client_id = config.client_id or f"{edge.hub}.{edge.party}.{edge.device}.{config.id}"
+    return Sparkplug(config, config.broker or edge.broker, client_id)
