@@ -50,9 +50,10 @@ demo: setup ## the whole product on embedded servers; ARGS="--for 60s --json"
 check: setup static ## format, lint, types, imports, drift, tests without servers (under a minute)
 	@$(BIN)/pytest -q -n 2 -m $(NO_SERVER) --hypothesis-profile=quick $(ARGS)
 
+# The same examples every time, so that a change is judged by itself; `make check` draws new ones each time it runs.
 test: setup setup-system setup-node static ## all tests, with a real broker, PostgreSQL and browser
-	@$(BIN)/pytest -q -n 2 -m $(NO_SERVER)
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m "server or browser or slow" $(ARGS)
+	@$(BIN)/pytest -q -n 2 -m $(NO_SERVER) --hypothesis-profile=ci
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "server or browser or slow" --hypothesis-profile=ci $(ARGS)
 
 .PHONY: static
 static: setup

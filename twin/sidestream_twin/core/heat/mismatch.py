@@ -79,4 +79,5 @@ def common_hours(one_h: float, other_h: float, year_h: float = YEAR_H) -> tuple[
     """Return the least and most hours a year that two things run together if only how long each runs is known."""
     if not (0 <= one_h <= year_h and 0 <= other_h <= year_h):
         raise ModelError(f"{one_h} and {other_h} hours don't both fit in a year of {year_h:g}; give hours per year")
-    return max(0.0, one_h + other_h - year_h), min(one_h, other_h)
+    less_h, more_h = sorted((one_h, other_h))
+    return max(0.0, less_h - (year_h - more_h)), less_h
