@@ -20,6 +20,7 @@ from sidestream_twin.core.uncertain import Uncertain
 
 _ALIKE = 1e-4
 _ROUNDING = 1e-9
+_NO_RATIO = 1e-14  # below it the cross-flow formula divides what has no digits left
 _LARGEST_NTU = 100.0
 
 
@@ -50,7 +51,7 @@ def effectiveness(ntu: float, ratio: float, arrangement: Arrangement = Arrangeme
     if not (ntu >= 0 and 0 <= ratio <= 1):
         msg = f"NTU {ntu} and ratio {ratio}: give NTU of zero or more, and the smaller capacity flow over the larger"
         raise ModelError(msg)
-    if ratio == 0:
+    if ratio < _NO_RATIO:
         return -expm1(-ntu)
     if arrangement is Arrangement.PARALLEL:
         return -expm1(-ntu * (1 + ratio)) / (1 + ratio)
