@@ -1,6 +1,6 @@
 """`edge.yaml`, one per gateway: how to read. Outbox, drivers with their addresses, registers and columns.
 
-Brokers and the drivers that listen to them stand in `edge_brokers`.
+Brokers and the drivers that listen to them stand in `edge_brokers`, Modbus in `edge_modbus`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, Tag
 from sidestream_contracts import yamlfile
 from sidestream_contracts.edge_brokers import Broker, Host, MqttDriver, Port, SparkplugDriver
 from sidestream_contracts.edge_driver import DriverPart, announced_as
+from sidestream_contracts.edge_modbus import ModbusDriver, check_lines
 from sidestream_contracts.edge_plugins import PluginDriver
 from sidestream_contracts.ids import Id
 from sidestream_contracts.messages import AnnouncedSensor
@@ -22,9 +23,6 @@ from sidestream_contracts.topics import DeviceAddress
 from sidestream_contracts.yamlnodes import Problem
 
 Positive = Annotated[float, Field(gt=0)]
-RegisterType = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
-WORDS = {"int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "float64": 4}
-LAST_REGISTER = 65535
 
 
 class Outbox(FilePart):
@@ -47,41 +45,6 @@ class Metrics(FilePart):
 
     host: Host = Field(default="127.0.0.1", description="address to listen on")
     port: Port
-
-
-class ModbusRegister(FilePart):
-    """One value in a Modbus device; `value = raw * scale + offset`."""
-
-    id: Id
-    register_: Annotated[int, Field(ge=0, le=LAST_REGISTER, alias="register", description="address from 0")]
-    type: RegisterType = "uint16"
-    table: Literal["holding", "input"] = "holding"
-    word_order: Literal["big", "little"] = "big"
-    scale: float = 1.0
-    offset: float = 0.0
-    unit: str | None = Field(default=None, description="UCUM code, announced to the hub")
-    quantity: str | None = Field(default=None, description="announced to the hub")
-
-
-class ModbusDriver(DriverPart):
-    """Polls a Modbus TCP device."""
-
-    type: Literal["modbus"]
-    host: Host
-    port: Port = 502
-    unit_id: Annotated[int, Field(ge=0, le=255)] = 1
-    period_s: Positive = 1.0
-    timeout_s: Positive = 3.0
-    sensors: list[ModbusRegister] = Field(min_length=1)
-
-    def announced(self) -> Iterator[AnnouncedSensor]:
-        """A sensor for each register."""
-        yield from (announced_as(self.id, sensor) for sensor in self.sensors)
-
-    def problems(self, n: int) -> Iterator[Problem]:
-        """Registers that can't be read as declared, or that two sensors claim."""
-        yield from super().problems(n)
-        yield from _check_registers(n, self)
 
 
 class ScannerDriver(DriverPart):
@@ -207,29 +170,4 @@ def check_edge(edge: EdgeFile) -> Iterator[Problem]:
             yield driver.unknown(n, BUILT_IN)
             continue
         yield from driver.problems(n)
-
-
-def _check_registers(n: int, driver: ModbusDriver) -> Iterator[Problem]:
-    """A register that can't be read as declared, or that two sensors of one poll claim."""
-    holder: dict[tuple[str, int], str] = {}
-    for k, sensor in enumerate(driver.sensors):
-        where = f"drivers.{n}.sensors.{k}"
-        words = range(sensor.register_, sensor.register_ + WORDS[sensor.type])
-        if sensor.scale == 0:
-            yield Problem(
-                ("drivers", n, "sensors", k, "scale"),
-                f"{where}.scale: 0 makes every reading {sensor.offset:g}; value = raw × scale + offset",
-            )
-        if words[-1] > LAST_REGISTER:
-            yield Problem(
-                ("drivers", n, "sensors", k, "register"),
-                f"{where}.register: {sensor.register_} with {len(words)} words of {sensor.type} runs past {LAST_REGISTER}",
-            )
-        taken = next((word for word in words if (sensor.table, word) in holder), None)
-        if taken is not None:
-            yield Problem(
-                ("drivers", n, "sensors", k, "register"),
-                f"{where}.register: {sensor.table} register {taken} is already part of {holder[sensor.table, taken]!r}; "
-                f"{sensor.type} takes {len(words)}",
-            )
-        holder.update(((sensor.table, word), sensor.id) for word in words)
+    yield from check_lines((n, d) for n, d in enumerate(edge.drivers) if isinstance(d, ModbusDriver))

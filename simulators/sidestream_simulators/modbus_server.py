@@ -14,7 +14,8 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from sidestream_contracts.edge import WORDS, ModbusDriver
+from sidestream_contracts.edge_modbus import ModbusDriver
+from sidestream_contracts.errors import ConfigurationError
 from sidestream_simulators.ports import port_in_use
 from sidestream_simulators.registers import encode
 
@@ -48,7 +49,7 @@ class RegisterImage:
         registers = sorted((r for r in self.driver.sensors if r.table == table), key=lambda r: r.register_)
         if not registers:
             return [SimData(0, datatype=DataType.INVALID)]
-        return [SimData(r.register_, values=[0] * WORDS[r.type], datatype=DataType.REGISTERS) for r in registers]
+        return [SimData(r.register_, values=[0] * r.width, datatype=DataType.REGISTERS) for r in registers]
 
     async def _answer(  # noqa: PLR0917  pymodbus calls it so
         self,
@@ -76,7 +77,8 @@ class ModbusServers:
         known_counters = frozenset(counters)
         self._images: dict[tuple[str, int], list[RegisterImage]] = {}
         for driver in drivers:
-            self._images.setdefault((driver.host, driver.port), []).append(RegisterImage(driver, known_counters))
+            _must_be_like(driver, edge_path)
+            self._images.setdefault((driver.host or "", driver.port), []).append(RegisterImage(driver, known_counters))
         self._running: list[ModbusTcpServer] = []
 
     async def start(self, bind_host: str | None = None) -> None:
@@ -99,3 +101,18 @@ class ModbusServers:
         """Close every connection and every port."""
         while self._running:
             await self._running.pop().shutdown()  # type: ignore[no-untyped-call]
+
+
+def _must_be_like(driver: ModbusDriver, edge_path: Path) -> None:
+    """A plant has meters, no switches, and they hang on the network."""
+    if driver.shares_line:
+        raise ConfigurationError(
+            f"{edge_path}: driver {driver.id!r} is Modbus RTU ({driver.line}); only Modbus TCP devices can be simulated. "
+            "Leave the driver out of the edge.yaml that is simulated."
+        )
+    bit = next((sensor for sensor in driver.sensors if sensor.is_bit), None)
+    if bit is not None:
+        raise ConfigurationError(
+            f"{edge_path}: sensor {bit.id!r} of driver {driver.id!r} is a {bit.table}; only holding and input registers "
+            "can be simulated. Leave the sensor out of the edge.yaml that is simulated."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from sidestream_contracts.edge import ModbusRegister
+from sidestream_contracts.edge_modbus import ModbusRegister
 
 _FORMAT = {
     "int16": ">h",
@@ -22,12 +22,16 @@ def encode(register: ModbusRegister, value: float, *, rolls_over: bool = False) 
     """The 16-bit words of `value`, so that `raw * scale + offset` gives it back to the register's resolution.
 
     An integer that does not fit is held at the end of its type, as a transmitter does; with `rolls_over` it starts
-    again from the other end, as a counter does. Word order `little` puts the least significant word first.
+    again from the other end, as a counter does. Word order `little` puts the least significant word first. A coil or
+    discrete input is 1 where the raw value is not zero.
     """
     raw = (value - register.offset) / register.scale
+    if register.is_bit:
+        return [int(round(raw) != 0)]
     packed = struct.pack(_FORMAT[register.type], raw if "float" in register.type else _whole(register, raw, rolls_over))
     words = [word for (word,) in struct.iter_unpack(">H", packed)]
-    return words if register.word_order == "big" else words[::-1]
+    ordered = words if register.word_order == "big" else words[::-1]
+    return ordered if register.byte_order == "big" else [(word & 0xFF) << 8 | word >> 8 for word in ordered]
 
 
 def _whole(register: ModbusRegister, raw: float, rolls_over: bool) -> int:

@@ -7,10 +7,6 @@ import pytest
 from sidestream_contracts.edge import EdgeFile, load_edge, sensor_ids
 
 CASES = {
-    "a bound of memory without a process": (
-        ("    unit_id: 1\n", "    memory_mb: 100\n"),
-        "edge.yaml:10: drivers.0.memory_mb: bounds a process of its own; add `isolation: process`, or leave it out",
-    ),
     "an unknown driver": (
         ("type: modbus", "type: modbos"),
         "edge.yaml:8: drivers.0.type: 'modbos' is not allowed; allowed: modbus, scanner, recorded, mqtt, sparkplug; did you mean 'modbus'?",
@@ -29,13 +25,13 @@ CASES = {
     "a misspelt key of a register": (
         ("scale: 0.001", "scael: 0.001"),
         (
-            "edge.yaml:12: drivers.0.sensors.0.scael: unknown key, did you mean 'scale'?; allowed here: id, offset, quantity, "
-            "register, scale, table, type, unit, word_order"
+            "edge.yaml:12: drivers.0.sensors.0.scael: unknown key, did you mean 'scale'?; allowed here: byte_order, id, offset, "
+            "quantity, register, scale, table, type, unit, word_order"
         ),
     ),
     "a key of another driver": (
         ("    unit_id: 1\n", "    delimiter: ';'\n"),
-        "edge.yaml:10: drivers.0.delimiter: unknown key; allowed here: host, id, isolation, memory_mb, period_s, port, sensors, timeout_s, type, unit_id",
+        "edge.yaml:10: drivers.0.delimiter: unknown key; allowed here: framing, host, id, isolation, memory_mb, period_s, port, sensors, serial, timeout_s, type, unit_id",
     ),
     "an unknown register type": (
         ("uint32", "uint31"),
@@ -92,6 +88,18 @@ CASES = {
     "a period of nothing": (
         ("unit_id: 1", "period_s: 0"),
         "edge.yaml:10: drivers.0.period_s: 0 is out of range; it must be above 0",
+    ),
+    "a Modbus device that is nowhere": (
+        ("    host: 10.0.0.7\n", ""),
+        "edge.yaml:7: drivers.0: a Modbus device needs either `host` (TCP) or `serial` (RTU), not neither",
+    ),
+    "a coil with a type": (
+        ("register: 0, type: uint32", "register: 0, table: coil, type: uint32"),
+        "edge.yaml:12: drivers.0.sensors.0.type: a coil is one bit and has no type; leave it out",
+    ),
+    "an address that a serial line does not have": (
+        ("    host: 10.0.0.7\n    unit_id: 1\n", "    serial: {port: /dev/ttyUSB0}\n    unit_id: 255\n"),
+        "edge.yaml:10: drivers.0.unit_id: 255 is no device's address on a serial line; 1 to 247",
     ),
     "the broker as a text": (
         ("broker: {host: 127.0.0.1, port: 1883}", "broker: 127.0.0.1"),

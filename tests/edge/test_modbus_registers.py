@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream_contracts.edge import WORDS, ModbusRegister
+from sidestream_contracts.edge_modbus import WORDS, ModbusRegister
 from sidestream_edge.drivers.modbus.registers import MAX_GAP, MAX_WORDS, decode, encode, plan, smaller, words_of
 
 RAW = {
@@ -87,7 +87,7 @@ def test_a_refused_block_falls_apart_until_each_register_stands_alone(wanted: li
         register(id=f"r{n}", register=at, type=kind, table=table) for n, (at, kind, table) in enumerate(wanted)
     ]
     blocks = plan(registers)
-    for _ in range(3):
+    for _ in range(8):
         blocks = [part for block in blocks for part in (smaller(block) if len(block.registers) > 1 else [block])]
     assert all(len(block.registers) == 1 for block in blocks)
     assert sorted(block.registers[0].id for block in blocks) == sorted(r.id for r in registers)

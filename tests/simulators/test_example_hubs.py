@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sidestream_contracts.edge import ModbusDriver, ScannerDriver, load_edge, sensor_ids
+from sidestream_contracts.edge import ScannerDriver, load_edge, sensor_ids
+from sidestream_contracts.edge_modbus import ModbusDriver
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.hubcheck import load_hub
 from sidestream_simulators.hubs import EXAMPLES, example_hub

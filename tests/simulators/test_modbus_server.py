@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
-from sidestream_contracts.edge import WORDS, ModbusDriver, ModbusRegister, load_edge
+from sidestream_contracts.edge import load_edge
+from sidestream_contracts.edge_modbus import WORDS, ModbusDriver, ModbusRegister
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_simulators.hubs import example_hub
 from sidestream_simulators.modbus_server import ModbusServers

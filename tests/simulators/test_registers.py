@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymodbus.client.mixin import ModbusClientMixin
 
-from sidestream_contracts.edge import WORDS, ModbusRegister
+from sidestream_contracts.edge_modbus import WORDS, ModbusRegister
 from sidestream_simulators.registers import encode
 
 TYPES = sorted(WORDS)
