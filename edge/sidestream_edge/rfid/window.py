@@ -1,0 +1,124 @@
+"""How long a silence has to be before a tag that is read at a known rate has left: SMURF's window, per tag.
+
+Jeffery, Garofalakis, Franklin, "Adaptive Cleaning for RFID Data Streams", VLDB 2006. Time is cut into epochs. A tag that is
+there is read in an epoch with probability p, independently, so reads in a window of w epochs are a binomial sample.
+"""
+
+from __future__ import annotations
+
+import math
+
+LONGEST_WINDOW = 512
+"""Epochs that are remembered of a tag at a place, and so the longest silence that is waited for."""
+
+_MEMORY = 0.98
+"""What a gap between reads still counts after the next one: rates are those of the last fifty reads or so."""
+
+_PRIOR_GAPS = 10.0
+"""How many gaps the expected rate counts for as long as few were seen."""
+
+_HIGHEST_RATE = 0.95
+"""A tag that was never missed yet can still be missed."""
+
+
+def required_window(rate: float, delta: float) -> int:
+    """Epochs w* = ⌈ln(1/δ)/p⌉ after which a tag that is there has been read with probability at least 1 − δ (equation 3)."""
+    return max(1, math.ceil(math.log(1 / delta) / rate))
+
+
+def least_window(rate: float, delta: float) -> int:
+    """The fewest epochs whose silence has probability (1 − p)^w ≤ δ for a tag that is there; never above w*."""
+    return max(1, math.ceil(math.log(delta) / math.log1p(-rate)))
+
+
+def is_transition(reads: int, window: int, rate: float) -> bool:
+    """Whether |S − w·p| > 2·√(w·p·(1 − p)): the window no longer looks like one tag that stayed (equation 4)."""
+    return abs(reads - window * rate) > 2 * math.sqrt(window * rate * (1 - rate))
+
+
+class ReadRate:
+    """Probability that a tag which is there is read in an epoch, learnt from the gaps between its reads.
+
+    Only what lies between two reads is counted: a silence that lasts may be absence. `expected` is what is assumed before,
+    and is forgotten like everything else.
+    """
+
+    __slots__ = ("_epochs", "_gaps")
+
+    def __init__(self, expected: float) -> None:
+        self._gaps = _PRIOR_GAPS
+        self._epochs = _PRIOR_GAPS / expected
+
+    def gap(self, epochs: int) -> None:
+        """Two reads followed each other after so many epochs, 1 or more."""
+        self._gaps = _MEMORY * self._gaps + 1
+        self._epochs = _MEMORY * self._epochs + epochs
+
+    @property
+    def value(self) -> float:
+        """The rate, above 0 and at most 0.95."""
+        return min(self._gaps / self._epochs, _HIGHEST_RATE)
+
+
+class Window:
+    """The adaptive window over one tag's epochs at one place; 64 bytes of history however long the tag stays.
+
+    As in the paper it grows by two epochs towards w*, and is halved at a transition. Two things differ, both so that a
+    leave keeps the error δ: it is never shorter than `least_window`, and it grows only in epochs with a read (else it
+    would run away from the silence that it is to notice).
+    """
+
+    def __init__(self, expected_rate: float, delta: float) -> None:
+        self._delta = delta
+        self._rate = ReadRate(expected_rate)
+        self._history = 0
+        self._size = min(required_window(expected_rate, delta), LONGEST_WINDOW)
+        self.silent = 0
+        """Epochs since the last one with a read."""
+        self.reads = 0
+        """Epochs with a read since this window began."""
+
+    @property
+    def size(self) -> int:
+        """Epochs that the window spans now."""
+        return self._size
+
+    @property
+    def rate(self) -> float:
+        """Estimated probability of a read in an epoch."""
+        return self._rate.value
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing was read in the whole window: the tag has left."""
+        return self.silent >= self._size
+
+    @property
+    def confidence(self) -> float:
+        """Probability that a tag which is there would have been read during the present silence."""
+        return 1 - (1 - self.rate) ** self.silent
+
+    def seen(self, epochs: int) -> int:
+        """Epochs with a read among the last so many."""
+        return (self._history & ((1 << epochs) - 1)).bit_count()
+
+    def close(self, *, read: bool) -> None:
+        """An epoch has ended in which the tag was read at least once, or not at all."""
+        if read:
+            if self.reads:
+                self._rate.gap(self.silent + 1)
+            self.reads += 1
+        self.silent = 0 if read else self.silent + 1
+        self._history = (self._history << 1 | read) & ((1 << LONGEST_WINDOW) - 1)
+        self._adapt(growing=read)
+
+    def _adapt(self, *, growing: bool) -> None:
+        rate = self.rate
+        wanted = min(required_window(rate, self._delta), LONGEST_WINDOW)
+        least = min(least_window(rate, self._delta), LONGEST_WINDOW)
+        size = self._size
+        if wanted > size:
+            size += 2 if growing else 0
+        elif is_transition(self.seen(size), size, rate):
+            size //= 2
+        self._size = max(min(size, wanted), least)
