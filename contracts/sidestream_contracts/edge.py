@@ -141,6 +141,10 @@ class EdgeFile(FilePart):
         """Who this agent is on the wire."""
         return DeviceAddress(self.hub, self.party, self.device)
 
+    def driver(self, name: str) -> AnyDriver:
+        """The driver of this id; KeyError if there is none."""
+        return {driver.id: driver for driver in self.drivers}[name]
+
 
 def load_edge(path: Path) -> EdgeFile:
     """An `edge.yaml` without contradictions; ConfigurationError with file and line of each mistake."""

@@ -144,7 +144,9 @@ def configured(section: PluginDriver) -> DriverPart:
     plugin = load_plugin(section.type)
     problems = [problem.message for problem in _theirs(plugin, section, 0)]
     if problems:
-        raise ConfigurationError(f"Driver {section.id}: " + "; ".join(p.removeprefix("drivers.0") for p in problems))
+        raise ConfigurationError(
+            f"Driver {section.id}: " + "; ".join(p.removeprefix("drivers.0").lstrip(".: ") for p in problems)
+        )
     return _as(plugin.config, section)
 
 

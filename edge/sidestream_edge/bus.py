@@ -1,8 +1,8 @@
 """The local bus: ZeroMQ PUSH from every driver to PULL in the agent, one line per lane.
 
 A line holds a bounded number of batches. When the agent stops taking from a lane (outbox full, disk full) that line fills
-and its drivers see it at once, while the other lanes flow on. Messages are bytes, so that a driver in a process of its
-own needs only `ipc://` in place of `inproc://`.
+and its drivers see it at once, while the other lanes flow on. A driver in a process of its own is stood for by a thread here
+(`isolation`).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Bus:
                     message = self._pulls[lane].recv(zmq.NOBLOCK)
                 except zmq.Again:
                     break
-                yield _decode(message)
+                yield decode(message)
 
     def close(self, *, all_lines_closed: bool) -> None:
         """Ends the agent's side; what a hung driver still holds open stays so until the process ends."""
@@ -81,7 +81,7 @@ class Line:
     def offer(self, batch: Batch) -> bool:
         """True when the agent's side has taken the batch; False when the line is full and nothing was sent."""
         try:
-            self._push.send(_encode(batch), zmq.NOBLOCK)
+            self._push.send(encode(batch), zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True
@@ -91,12 +91,14 @@ def _address(lane: Lane) -> str:
     return f"inproc://{lane}"
 
 
-def _encode(batch: Batch) -> bytes:
+def encode(batch: Batch) -> bytes:
+    """The batch as bytes."""
     body = [batch.driver, batch.lane, batch.clock, batch.readings, batch.scans, batch.cursor, batch.marks]
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-def _decode(message: bytes) -> Batch:
+def decode(message: bytes) -> Batch:
+    """The batch that `encode` made into `message`; ValueError or TypeError for other bytes."""
     driver, lane, clock, readings, scans, cursor, marks = json.loads(message)
     return Batch(
         driver, lane, clock, tuple(Reading(*r) for r in readings), tuple(Scan(*s) for s in scans), cursor,

@@ -50,6 +50,14 @@ class Marks:
             marks.append(Mark(reading.sensor, added[reading.sensor], reading.t, reading.val))
         return found, marks
 
+    def told(self) -> list[Mark]:
+        """All that is remembered, oldest first of each sensor."""
+        return [
+            Mark(sensor, taken.count - len(taken.last) + n, t, val)
+            for sensor, taken in self._sensors.items()
+            for n, (t, val) in enumerate(taken.last, start=1)
+        ]
+
     def keep(self, marks: Iterable[Mark]) -> None:
         """These were handed over."""
         for mark in marks:

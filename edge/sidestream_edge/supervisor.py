@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 import structlog
 
@@ -19,9 +19,10 @@ from sidestream_contracts.edge import EdgeFile
 from sidestream_contracts.messages import AnnouncedSensor, DriverStatus
 from sidestream_edge.backoff import Backoff
 from sidestream_edge.bus import Bus
-from sidestream_edge.drivers.base import Driver, DriverContext, Health
+from sidestream_edge.drivers.base import Driver, DriverContext, DriverDiedError, Health
 from sidestream_edge.marks import Marks
 from sidestream_edge.measurement import Mark
+from sidestream_edge.wall import Outcome
 
 log = structlog.get_logger()
 
@@ -37,7 +38,7 @@ class _Run(threading.Thread):
         super().__init__(name=f"driver-{driver.id}", daemon=True)
         self.driver = driver
         self.context = context
-        self.outcome = _Outcome()
+        self.outcome = Outcome()
         self.beats_seen = -1
         self.beat_seen_s = time.monotonic()
         self.started_s = self.beat_seen_s
@@ -54,22 +55,6 @@ class _Run(threading.Thread):
         if self.context.beats != self.beats_seen:
             self.beats_seen, self.beat_seen_s = self.context.beats, now_s
         return now_s - self.beat_seen_s
-
-
-class _Outcome:
-    """Keeps what a driver raised, whatever it is: the wall between a driver, ours or a third party's, and the agent."""
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self.error = error
-        return True
 
 
 class Supervised:
@@ -133,10 +118,12 @@ class Supervised:
             self._health.trouble = None
             log.info("driver finished", driver=self.id, **self._health.counters)
             return
-        text = f"Driver {self.id} failed: {type(error).__name__}: {error}"
+        died = isinstance(error, DriverDiedError)
+        text = str(error) if died else f"Driver {self.id} failed: {type(error).__name__}: {error}"
         if self._health.trouble != text:
             log.error(text, exc_info=error if not str(error) else None)
-        self._health.state, self._health.trouble = "failed", text
+        self._health.state = error.state if isinstance(error, DriverDiedError) else "failed"
+        self._health.trouble = text
         self._again(run, now_s)
 
     def _give_up(self, run: _Run, silent_s: float, now_s: float) -> None:
@@ -201,8 +188,18 @@ class Supervised:
 def supervise(
     config: DriverConfig, base: Path, edge: EdgeFile, bus: Bus, *, cursor: str | None, marks: Iterable[Mark] = ()
 ) -> Supervised:
-    """A driver of `edge` ready to be started; ConfigurationError if it can't be built at all."""
-    from sidestream_edge.drivers import build
+    """A driver of `edge` ready to be started; ConfigurationError if it can't be built at all.
 
-    build(config, base, edge)
-    return Supervised(config.id, config.type, lambda: build(config, base, edge), bus, cursor=cursor, marks=marks)
+    With `isolation: process` nothing of it is imported here; whether it can be built is told by its own process.
+    """
+    make: Callable[[], Driver]
+    if config.isolation == "process":
+        from sidestream_edge.isolation.isolated import Isolated
+
+        make = partial(Isolated, config, base, edge)
+    else:
+        from sidestream_edge.drivers import build
+
+        make = partial(build, config, base, edge)
+        make()
+    return Supervised(config.id, config.type, make, bus, cursor=cursor, marks=marks)

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from edge_rig import AgentThread, FakeHub, Mosquitto, until
+from plugin_rig import install, third_party
 
 from sidestream_contracts.edge import BUILT_IN, load_edge
-from sidestream_contracts.edge_plugins import GROUP
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_edge.drivers import TABLE, build
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
 DOCS = Path(__file__).parents[2] / "docs" / "write-a-driver.md"
 NAMES = ", ".join(BUILT_IN)
-
-
-def install(folder: Path, project: Path) -> None:
-    """The project in `folder` as an installer leaves it: its modules, and metadata with its entry points."""
-    about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    info = folder / f"{about['name'].replace('-', '_')}-{about['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
-    points = [f"{name} = {value}" for name, value in about["entry-points"][GROUP].items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *points, ""]))
-    for package in project.glob("*/__init__.py"):
-        shutil.copytree(package.parent, folder / package.parent.name, ignore=shutil.ignore_patterns("__pycache__"))
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of installed packages."""
-    folder = tmp_path / "site"
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(folder))
-    yield folder
-    for name in set(sys.modules) - before:
-        if name.startswith(("sidestream_thermometer", "broken_plugin", "passed_on")):
-            del sys.modules[name]
 
 
 @pytest.fixture
@@ -65,17 +39,6 @@ def complaint(path: Path) -> str:
     with pytest.raises(ConfigurationError) as caught:
         load_edge(path)
     return str(caught.value).replace(str(path), path.name)
-
-
-def third_party(site: Path, module: str, body: str) -> None:
-    """A package of somebody else: one module, and an entry point `odd` that names its `plugin`."""
-    project = site.parent / f"{module}-project"
-    (project / module).mkdir(parents=True)
-    (project / module / "__init__.py").write_text(body)
-    (project / "pyproject.toml").write_text(
-        f'[project]\nname = "{module}"\nversion = "2.1"\n[project.entry-points."{GROUP}"]\nodd = "{module}:plugin"\n'
-    )
-    install(site, project)
 
 
 def test_every_built_in_model_has_its_line_in_the_table() -> None:

@@ -10,10 +10,9 @@ from typing import Literal, Protocol
 
 import structlog
 
-from sidestream_contracts.errors import ContractError
+from sidestream_contracts.errors import ContractError, TransientError
 from sidestream_contracts.frame import Lane
 from sidestream_contracts.messages import AnnouncedSensor
-from sidestream_edge.bus import Bus, Line
 from sidestream_edge.drivers.rejected import Rejected
 from sidestream_edge.marks import Marks
 from sidestream_edge.measurement import Batch
@@ -78,6 +77,34 @@ class Health:
         return self.trouble or self.last_fault
 
 
+class LineToAgent(Protocol):
+    """A driver's end of its lane."""
+
+    def offer(self, batch: Batch) -> bool:
+        """True when the agent's side has taken the batch; False when nothing was sent."""
+
+    def close(self) -> None:
+        """Ends this line; what it has handed over stays with the agent."""
+
+
+class Lines(Protocol):
+    """Where a context gets its line from: the bus in the agent's process, or the way to it from a driver's own."""
+
+    refusing: dict[Lane, str]
+    """Lanes from which the agent takes nothing now, with the reason."""
+
+    def line(self, lane: Lane) -> LineToAgent:
+        """A line for `lane`, used by one thread only."""
+
+
+class DriverDiedError(TransientError):
+    """A driver's own process ended as it should not; `str()` is all that is to be told, `state` what it counts as."""
+
+    def __init__(self, text: str, state: State = "failed") -> None:
+        super().__init__(text)
+        self.state = state
+
+
 class DriverContext:
     """One run of a driver: stop signal, heartbeat, health and its line to the agent.
 
@@ -85,7 +112,7 @@ class DriverContext:
     """
 
     def __init__(
-        self, driver: Driver, bus: Bus, health: Health, stop: threading.Event, *, cursor: str | None, marks: Marks
+        self, driver: Driver, bus: Lines, health: Health, stop: threading.Event, *, cursor: str | None, marks: Marks
     ) -> None:
         self._driver = driver
         self._bus = bus
@@ -93,7 +120,7 @@ class DriverContext:
         self._stop = stop
         self._lock = threading.Lock()
         self._abandoned = False
-        self._line: Line | None = None
+        self._line: LineToAgent | None = None
         self._beats = 0
         self.cursor = cursor
         self.marks = marks
@@ -105,6 +132,16 @@ class DriverContext:
     def beats(self) -> int:
         """Number of heartbeats so far; the watchdog sees whether it grows."""
         return self._beats
+
+    @property
+    def health(self) -> Health:
+        """How the driver is doing, over all its runs."""
+        return self._health
+
+    @property
+    def refusing(self) -> dict[Lane, str]:
+        """Lanes from which the agent takes nothing now, with the reason."""
+        return dict(self._bus.refusing)
 
     @property
     def stopping(self) -> bool:
@@ -178,7 +215,7 @@ class DriverContext:
 
     def offer(self, batch: Batch) -> bool:
         """Hands over what can't wait; False (and counted as dropped) when the agent takes nothing now."""
-        if self._hand_over(batch):
+        if self.hand_over(batch):
             return True
         if not self._abandoned:
             why = self._bus.refusing.get(self._driver.lane, "busy")
@@ -192,7 +229,7 @@ class DriverContext:
 
     def deliver(self, batch: Batch) -> bool:
         """Hands over what can wait, however long that takes; False when the driver is to return, with nothing sent."""
-        while not self._hand_over(batch):
+        while not self.hand_over(batch):
             if not self.wait(BEAT_S / 5):
                 return False
         return True
@@ -208,7 +245,8 @@ class DriverContext:
             self._line.close()
             self._line = None
 
-    def _hand_over(self, batch: Batch) -> bool:
+    def hand_over(self, batch: Batch) -> bool:
+        """Whether the agent has taken the batch now; nothing is counted if not. Drivers `offer` or `deliver`."""
         self.beat()
         _check(batch)
         with self._lock:

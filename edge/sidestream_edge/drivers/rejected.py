@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +37,17 @@ class Rejected:
             return True
         entry.count, entry.last, entry.at = entry.count + 1, text, now
         return False
+
+    @classmethod
+    def of(cls, told: Iterable[Mapping[str, Any]]) -> Rejected:
+        """What `told` was made from."""
+        entries = {
+            (str(e["where"]), str(e["reason"])): _Entry(
+                int(e["count"]), str(e["last"]), datetime.fromisoformat(e["at"])
+            )
+            for e in told
+        }
+        return cls(entries)
 
     def told(self) -> list[dict[str, Any]]:
         """For the status: where, reason, how many, the last one's text and time."""
