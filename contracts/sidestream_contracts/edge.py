@@ -15,6 +15,7 @@ from sidestream_contracts import yamlfile
 from sidestream_contracts.edge_brokers import Broker, Host, MqttDriver, Port, SparkplugDriver
 from sidestream_contracts.edge_driver import DriverPart, announced_as
 from sidestream_contracts.edge_modbus import ModbusDriver, check_lines
+from sidestream_contracts.edge_opcua import OpcUaDriver
 from sidestream_contracts.edge_plugins import PluginDriver
 from sidestream_contracts.ids import Id
 from sidestream_contracts.messages import AnnouncedSensor
@@ -101,7 +102,7 @@ class RecordedDriver(DriverPart):
             yield Problem(("drivers", n), f"drivers.{n}: a recorded file needs `sensors` or `scans`")
 
 
-BuiltInDriver = ModbusDriver | ScannerDriver | RecordedDriver | MqttDriver | SparkplugDriver
+BuiltInDriver = ModbusDriver | ScannerDriver | RecordedDriver | MqttDriver | SparkplugDriver | OpcUaDriver
 """Add a driver of ours here, and to the table in `sidestream_edge.drivers`."""
 
 BUILT_IN: dict[str, type[DriverPart]] = {

@@ -62,3 +62,8 @@ class Marks:
         """These were handed over."""
         for mark in marks:
             self._sensors.setdefault(mark.sensor, _Taken()).add(mark)
+
+    def newest(self, sensor: str) -> int | None:
+        """The latest time (µs UTC) among what is remembered of `sensor`; None where nothing is."""
+        taken = self._sensors.get(sensor)
+        return max((t for t, _ in taken.last), default=None) if taken else None

@@ -9,11 +9,11 @@ from sidestream_contracts.edge import EdgeFile, load_edge, sensor_ids
 CASES = {
     "an unknown driver": (
         ("type: modbus", "type: modbos"),
-        "edge.yaml:8: drivers.0.type: 'modbos' is not allowed; allowed: modbus, scanner, recorded, mqtt, sparkplug; did you mean 'modbus'?",
+        "edge.yaml:8: drivers.0.type: 'modbos' is not allowed; allowed: modbus, scanner, recorded, mqtt, sparkplug, opcua; did you mean 'modbus'?",
     ),
     "no driver type": (
         ("    type: modbus\n", ""),
-        "edge.yaml:7: drivers.0.type: is missing; allowed: modbus, mqtt, recorded, scanner, sparkplug",
+        "edge.yaml:7: drivers.0.type: is missing; allowed: modbus, mqtt, opcua, recorded, scanner, sparkplug",
     ),
     "another version": (("version: 1", "version: 2"), "edge.yaml:1: version: 2 is not allowed; allowed: 1"),
     "the version in quotes": (

@@ -23,6 +23,7 @@ TABLE: dict[str, str] = {
     "recorded": f"{_HERE}.recorded.driver:build",
     "mqtt": f"{_HERE}.mqtt.driver:build",
     "sparkplug": f"{_HERE}.sparkplug.driver:build",
+    "opcua": f"{_HERE}.opcua.driver:build",
 }
 """Where each type's `build(config, base, edge) -> Driver` stands; it touches neither network nor file."""
 
