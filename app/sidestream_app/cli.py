@@ -66,6 +66,9 @@ edge = App(name="edge", help="The agent on a gateway: reads devices, keeps every
 edge.command(f"{_HERE}.edge:check", help="Check an edge.yaml; every mistake with file, line and a way out.")
 edge.command(f"{_HERE}.edge:run", help="Run the agent until SIGTERM or Ctrl-C.")
 edge.command(f"{_HERE}.edge_drivers:drivers", help="Which drivers this machine has, those of other packages too.")
+probe = App(name="probe", help="What a device offers, and a draft of the `edge.yaml` that reads it.")
+probe.command(f"{_HERE}.edge_probe:modbus", help="Units, identification and registers of a Modbus device or line.")
+edge.command(probe)
 app.command(edge)
 
 ingest = App(name="ingest", help="From MQTT into the database, once each.")
