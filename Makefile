@@ -31,8 +31,8 @@ $(UV):
 	@$(UV) sync --frozen --extra dev --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" >&2
 	@touch $@
 
-setup-system: ## install mosquitto and chromium where that is allowed, else say how
-	@scripts/install-system-packages mosquitto mosquitto_sub=mosquitto-clients chromium
+setup-system: ## install mosquitto, socat and chromium where that is allowed, else say how
+	@scripts/install-system-packages mosquitto mosquitto_sub=mosquitto-clients chromium socat
 
 setup-node: .build/node-synced ## TimescaleDB in WebAssembly and a Sparkplug edge node, to test with
 

@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, Tag
 from sidestream_contracts import yamlfile
 from sidestream_contracts.edge_brokers import Broker, Host, MqttDriver, Port, SparkplugDriver
 from sidestream_contracts.edge_driver import DriverPart, announced_as
+from sidestream_contracts.edge_lines import ScaleDriver, ScannerDriver
 from sidestream_contracts.edge_modbus import ModbusDriver, check_lines
 from sidestream_contracts.edge_opcua import OpcUaDriver
 from sidestream_contracts.edge_plugins import PluginDriver
@@ -46,19 +47,6 @@ class Metrics(FilePart):
 
     host: Host = Field(default="127.0.0.1", description="address to listen on")
     port: Port
-
-
-class ScannerDriver(DriverPart):
-    """Takes lines of text from a QR, barcode or EPC scanner: `tcp://host:port`, or a file that grows."""
-
-    type: Literal["scanner"]
-    source: str = Field(description="tcp://host:port, or a path relative to edge.yaml")
-    sensor: Id
-    timeout_s: Positive = 3.0
-
-    def announced(self) -> Iterator[AnnouncedSensor]:
-        """The scanner itself."""
-        yield AnnouncedSensor(id=self.sensor, driver=self.id, unit="1", quantity="scan")
 
 
 class RecordedColumn(FilePart):
@@ -102,7 +90,7 @@ class RecordedDriver(DriverPart):
             yield Problem(("drivers", n), f"drivers.{n}: a recorded file needs `sensors` or `scans`")
 
 
-BuiltInDriver = ModbusDriver | ScannerDriver | RecordedDriver | MqttDriver | SparkplugDriver | OpcUaDriver
+BuiltInDriver = ModbusDriver | ScannerDriver | RecordedDriver | MqttDriver | SparkplugDriver | OpcUaDriver | ScaleDriver
 """Add a driver of ours here, and to the table in `sidestream_edge.drivers`."""
 
 BUILT_IN: dict[str, type[DriverPart]] = {

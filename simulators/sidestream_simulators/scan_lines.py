@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from pathlib import Path
 
-from sidestream_contracts.edge import ScannerDriver
+from sidestream_contracts.edge_lines import ScannerDriver
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_simulators.ports import port_in_use
 

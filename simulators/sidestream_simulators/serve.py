@@ -14,7 +14,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from sidestream_contracts.edge import EdgeFile, ScannerDriver, load_edge, sensor_ids
+from sidestream_contracts.edge import EdgeFile, load_edge, sensor_ids
+from sidestream_contracts.edge_lines import ScannerDriver
 from sidestream_contracts.edge_modbus import ModbusDriver
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.hub import HubFile

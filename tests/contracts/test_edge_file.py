@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from sidestream_contracts.edge import EdgeFile, load_edge, sensor_ids
+from sidestream_contracts.edge import BUILT_IN, EdgeFile, load_edge, sensor_ids
 
 CASES = {
     "an unknown driver": (
         ("type: modbus", "type: modbos"),
-        "edge.yaml:8: drivers.0.type: 'modbos' is not allowed; allowed: modbus, scanner, recorded, mqtt, sparkplug, opcua; did you mean 'modbus'?",
+        f"edge.yaml:8: drivers.0.type: 'modbos' is not allowed; allowed: {', '.join(BUILT_IN)}; did you mean 'modbus'?",
     ),
     "no driver type": (
         ("    type: modbus\n", ""),
-        "edge.yaml:7: drivers.0.type: is missing; allowed: modbus, mqtt, opcua, recorded, scanner, sparkplug",
+        f"edge.yaml:7: drivers.0.type: is missing; allowed: {', '.join(sorted(BUILT_IN))}",
     ),
     "another version": (("version: 1", "version: 2"), "edge.yaml:1: version: 2 is not allowed; allowed: 1"),
     "the version in quotes": (

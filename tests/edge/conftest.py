@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from driver_rig import DriverRig
 from edge_rig import MOSQUITTO, AgentThread, FakeHub, Mosquitto, ScannerServer, free_port
 from modbus_rig import ModbusServer
 
@@ -83,3 +84,16 @@ def modbus() -> Iterator[Callable[..., ModbusServer]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def run_driver(tmp_path: Path) -> Iterator[Callable[..., DriverRig]]:
+    rigs: list[DriverRig] = []
+
+    def start(section: dict[str, Any], **how: Any) -> DriverRig:
+        rigs.append(DriverRig(section, tmp_path, **how))
+        return rigs[-1]
+
+    yield start
+    for rig in rigs:
+        rig.stop()

@@ -8,7 +8,8 @@ import pytest
 from edge_rig import edge_file
 
 import sidestream_edge.drivers
-from sidestream_contracts.edge import ScannerDriver, load_edge
+from sidestream_contracts.edge import load_edge
+from sidestream_contracts.edge_lines import ScannerDriver
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_edge.drivers import build
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream_edge.drivers.scanner.lines import MAX_LINE_BYTES, Fault, LineSplitter
+from sidestream_edge.drivers.lines import MAX_LINE_BYTES, Fault, LineSplitter
 
 CODES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\x00"), min_size=1, max_size=512)
 

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from sidestream_contracts.edge import ScannerDriver, load_edge
+from sidestream_contracts.edge import load_edge
+from sidestream_contracts.edge_lines import ScannerDriver
 from sidestream_contracts.edge_modbus import ModbusDriver
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_simulators.modbus_server import ModbusServers

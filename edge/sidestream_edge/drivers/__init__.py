@@ -20,6 +20,7 @@ _HERE = "sidestream_edge.drivers"
 TABLE: dict[str, str] = {
     "modbus": f"{_HERE}.modbus.driver:build",
     "scanner": f"{_HERE}.scanner.driver:build",
+    "scale": f"{_HERE}.scale.driver:build",
     "recorded": f"{_HERE}.recorded.driver:build",
     "mqtt": f"{_HERE}.mqtt.driver:build",
     "sparkplug": f"{_HERE}.sparkplug.driver:build",

@@ -47,7 +47,7 @@ class Driver(Protocol):
 
     @property
     def lane(self) -> Lane:
-        """The lane of all its batches."""
+        """The lane of its batches, as a rule; all that carry a cursor go by one lane."""
 
     @property
     def patience_s(self) -> float:
@@ -120,7 +120,7 @@ class DriverContext:
         self._stop = stop
         self._lock = threading.Lock()
         self._abandoned = False
-        self._line: LineToAgent | None = None
+        self._lines: dict[Lane, LineToAgent] = {}
         self._beats = 0
         self.cursor = cursor
         self.marks = marks
@@ -218,7 +218,7 @@ class DriverContext:
         if self.hand_over(batch):
             return True
         if not self._abandoned:
-            why = self._bus.refusing.get(self._driver.lane, "busy")
+            why = self._bus.refusing.get(batch.lane, "busy")
             self.count("dropped", len(batch))
             self.count(f"dropped_{why}", len(batch))
             self._health.last_fault = (
@@ -240,10 +240,9 @@ class DriverContext:
             self._abandoned = True
 
     def close(self) -> None:
-        """Gives the line back; called by the thread that used it."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        """Gives the lines back; called by the thread that used them."""
+        while self._lines:
+            self._lines.popitem()[1].close()
 
     def hand_over(self, batch: Batch) -> bool:
         """Whether the agent has taken the batch now; nothing is counted if not. Drivers `offer` or `deliver`."""
@@ -252,9 +251,10 @@ class DriverContext:
         with self._lock:
             if self._abandoned:
                 return False
-            if self._line is None:
-                self._line = self._bus.line(self._driver.lane)
-            if not self._line.offer(batch):
+            line = self._lines.get(batch.lane)
+            if line is None:
+                line = self._lines[batch.lane] = self._bus.line(batch.lane)
+            if not line.offer(batch):
                 return False
             if batch.cursor is not None:
                 self.cursor = batch.cursor

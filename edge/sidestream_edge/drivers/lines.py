@@ -1,6 +1,6 @@
-"""Bytes become codes: one per line, whatever ends the line, however the bytes were cut. Pure.
+"""Bytes become lines of text, whatever ends a line, however the bytes were cut. Pure.
 
-A line ends with CR, LF or both. Empty lines are no codes. A line that is no UTF-8, holds NUL or has more than 512
+A line ends with CR, LF or both. Empty lines are left out. A line that is no UTF-8, holds NUL or has more than 512
 characters is a fault and is named; the lines around it are not touched.
 """
 
@@ -14,11 +14,12 @@ from sidestream_edge.drivers.base import MAX_CODE
 
 MAX_LINE_BYTES = 4 * MAX_CODE
 _END = re.compile(rb"[\r\n]")
+_END_OR_ETX = re.compile(rb"[\r\n\x03]")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A line that is no code: a counter's name and a sentence."""
+    """A line that can't be used: a counter's name and a sentence."""
 
     counter: str
     text: str
@@ -26,25 +27,31 @@ class Fault:
 
 @dataclass(slots=True)
 class LineSplitter:
-    """Takes bytes as they come; holds at most one unfinished line of bounded length."""
+    """Takes bytes as they come; holds at most one unfinished line of bounded length. `etx`: ETX ends a line too."""
 
+    etx: bool = False
     _rest: bytes = b""
     _skipping: bool = field(default=False)
 
     def feed(self, data: bytes) -> Iterator[str | Fault]:
-        """The codes and faults that `data` completes."""
-        *lines, self._rest = _END.split(self._rest + data)
+        """The lines and faults that `data` completes."""
+        *lines, self._rest = (_END_OR_ETX if self.etx else _END).split(self._rest + data)
         for line in lines:
             if self._skipping:
                 self._skipping = False
             elif line:
-                yield _code(line)
+                yield _text(line)
         if len(self._rest) > MAX_LINE_BYTES:
             if not self._skipping:
                 yield _too_long(self._rest)
             self._skipping, self._rest = True, b""
 
-    def cut(self) -> Fault | None:
+    @property
+    def is_half(self) -> bool:
+        """Whether a line has begun and not ended."""
+        return bool(self._rest) or self._skipping
+
+    def cut(self, when: str = "when the line was cut") -> Fault | None:
         """Half a line that can't be finished any more; the splitter begins anew."""
         half, self._rest = self._rest, b""
         skipping, self._skipping = self._skipping, False
@@ -52,18 +59,18 @@ class LineSplitter:
             return None
         return Fault(
             "half_lines",
-            f"half a line of {len(half)} bytes when the scanner went away: {_shown(half)}; not taken as a code",
+            f"half a line of {len(half)} bytes {when}: {_shown(half)}; not taken",
         )
 
 
-def _code(line: bytes) -> str | Fault:
+def _text(line: bytes) -> str | Fault:
     try:
-        code = line.decode()
+        text = line.decode()
     except UnicodeDecodeError as error:
         return Fault("bad_lines", f"a line is no UTF-8 ({error.reason} at byte {error.start}): {_shown(line)}")
-    if "\x00" in code:
+    if "\x00" in text:
         return Fault("bad_lines", f"a line holds NUL: {_shown(line)}")
-    return code if len(code) <= MAX_CODE else _too_long(line)
+    return text if len(text) <= MAX_CODE else _too_long(line)
 
 
 def _too_long(line: bytes) -> Fault:

@@ -1,0 +1,1 @@
+"""Scales and weighbridges on a serial line."""
