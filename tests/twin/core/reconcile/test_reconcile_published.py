@@ -5,6 +5,7 @@ import pytest
 from published_networks import P4, P4_MEASURED, P4_RECONCILED, P6, P10, dense_estimate
 
 from sidestream_twin.core.reconcile import Stream, diagnose, global_test, network, reconcile, screen
+from sidestream_twin.core.reconcile.operators import dense
 from sidestream_twin.core.uncertain import Uncertain
 
 
@@ -43,7 +44,7 @@ def measurement_tests(problem, level, errors):
     """|a_j|/√W_jj of many runs at once, from the estimate's own matrices, and the critical value."""
     estimate = reconcile(problem.system())
     found = screen(estimate, level)
-    signatures = estimate.signatures.toarray()
+    signatures = dense(estimate.signatures)
     scores = (np.array(problem.values) + errors) @ signatures.T @ estimate.precision @ signatures
     return np.abs(scores) * found.bias_sd, found.critical
 

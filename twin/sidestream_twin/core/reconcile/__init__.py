@@ -11,6 +11,7 @@ tests = screen(estimate, level=0.05)
 |---|---|
 | `system`, `network` | variables and exact linear constraints; a graph of streams, stocks and yields as such |
 | `basis`, `structure` | what follows from what; redundant, non-redundant, observable, unobservable |
+| `operators` | what an error of each variable does to the others, whole or sparse |
 | `estimate` | weighted least squares with covariance |
 | `bounds` | values kept within bounds |
 | `unmet` | bounds that what can't be known contradicts |

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 from scipy.linalg.lapack import dpotrf, dpotri
 
 from sidestream_twin.core.arrays import FloatArray, IntArray
 from sidestream_twin.core.errors import ModelError
+from sidestream_twin.core.reconcile.operators import Matrix, dense, scaled, weighed_products
 from sidestream_twin.core.reconcile.structure import Knowledge, Structure, analyse, check_fits
 from sidestream_twin.core.reconcile.system import LinearSystem
 
@@ -29,7 +29,7 @@ class Estimate:
 
     ``sd_random`` and ``sd_systematic`` keep apart what averages out over intervals and what does not; of what stems from
     the same meters the systematic parts are correlated. The rest is what the tests of module ``screening`` need:
-    ``imbalance`` r (checks), ``precision`` S⁻¹, ``signatures`` F (checks × n; zero for what is not redundant).
+    ``imbalance`` r (checks), ``precision`` S⁻¹ and the structure's ``signatures`` F (zero for what is not redundant).
     """
 
     system: LinearSystem
@@ -40,7 +40,11 @@ class Estimate:
     sd_systematic: FloatArray
     imbalance: FloatArray
     precision: FloatArray
-    signatures: sparse.csc_array
+
+    @property
+    def signatures(self) -> Matrix:
+        """F, checks × n."""
+        return self.structure.operators.signatures
 
     @property
     def adjustment(self) -> FloatArray:
@@ -49,11 +53,10 @@ class Estimate:
 
     def covariance_with(self, variables: IntArray) -> FloatArray:
         """Return cov(all, these), n × k, without the n × n matrix; NaN rows and columns for what can't be told."""
-        spread = _functionals(self.structure)
-        variance = sparse.diags_array(self.system.variance[self.structure.free])
-        weighted = (variance @ spread[variables].T).toarray()
-        seen = self.structure.follows[self.structure.checks]
-        return np.asarray(spread @ (weighted - variance @ (seen.T @ (self.precision @ (seen @ weighted)))))
+        spread, seen = self.structure.operators.functionals, self.structure.operators.seen
+        variance = self.system.variance[self.structure.free]
+        weighted = dense(scaled(spread[variables], variance)).T
+        return np.asarray(spread @ (weighted - variance[:, None] * (seen.T @ (self.precision @ (seen @ weighted)))))
 
 
 def reconcile(system: LinearSystem, structure: Structure | None = None) -> Estimate:
@@ -71,7 +74,7 @@ def reconcile(system: LinearSystem, structure: Structure | None = None) -> Estim
     offsets = structure.offsets(totals)
     _check_consistent(system, structure, totals, known)
     shown = np.where(structure.is_measured[free], system.measured[free], 0.0)
-    seen = structure.follows[checks]
+    seen = structure.operators.seen
     imbalance = system.measured[structure.basic[checks]] + seen @ shown - offsets[checks]
     carried = _carried(seen, system.variance[free])
     precision = _inverse(carried + np.diag(system.variance[structure.basic[checks]]))
@@ -92,7 +95,6 @@ def reconcile(system: LinearSystem, structure: Structure | None = None) -> Estim
         sd_systematic=np.sqrt(np.maximum(sd**2 - sd_random**2, 0.0)),
         imbalance=imbalance,
         precision=precision,
-        signatures=_signatures(structure, seen),
     )
 
 
@@ -113,11 +115,9 @@ def _check_consistent(system: LinearSystem, structure: Structure, totals: FloatA
         )
 
 
-def _carried(seen: sparse.csr_array, variance: FloatArray) -> FloatArray:
+def _carried(seen: Matrix, variance: FloatArray) -> FloatArray:
     """T·V·Tᵀ: the deviations of the free variables, carried into the checks."""
-    if not seen.shape[0]:
-        return np.zeros((0, 0))
-    return np.asarray((seen @ sparse.diags_array(variance) @ seen.T).toarray())
+    return dense(scaled(seen, variance) @ seen.T)
 
 
 def _inverse(matrix: FloatArray) -> FloatArray:
@@ -136,60 +136,35 @@ def _inverse(matrix: FloatArray) -> FloatArray:
     return np.asarray(full * np.outer(scale, scale))
 
 
-def _functionals(structure: Structure) -> sparse.csr_array:
-    """Each variable's error as a combination of the free ones': identity for these, −T for the basic ones (n × n′)."""
-    count = structure.free.size
-    follows = structure.follows.tocoo()
-    rows = np.concatenate([structure.free, structure.basic[follows.row]])
-    columns = np.concatenate([np.arange(count), follows.col])
-    data = np.concatenate([np.ones(count), -follows.data])
-    return sparse.csr_array((data, (rows, columns)), shape=(len(structure.ids), count))
-
-
 def _deviations(
     system: LinearSystem, structure: Structure, precision: FloatArray, carried: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Standard deviations of the estimate: total, and its random part."""
+    functionals, seen = structure.operators.functionals, structure.operators.seen
+    random = system.sd_random**2
+    free_random, free_total = random[structure.free], system.variance[structure.free]
+    own = functionals**2 @ free_random
     if not structure.checks.size:
-        squares = _functionals(structure) ** 2
-        free = structure.free
-        return np.sqrt(squares @ system.variance[free]), np.sqrt(squares @ system.sd_random[free] ** 2)
-    seen = structure.follows[structure.checks]
+        return np.sqrt(functionals**2 @ free_total), np.sqrt(own)
     total = np.sqrt(np.maximum(_variances(system, structure, precision, carried), 0.0))
     if not system.sd_systematic.any():
         return total, np.array(total)
-    random = system.sd_random**2
-    functionals = _functionals(structure)
-    free_random = sparse.diags_array(random[structure.free])
-    free_total = sparse.diags_array(system.variance[structure.free])
-    gain = precision @ (seen @ free_total @ functionals.T).toarray()
-    own = (functionals**2) @ random[structure.free]
-    cross = np.sum((seen @ free_random @ functionals.T).toarray() * gain, axis=0)
-    spread = _carried(seen, random[structure.free]) + np.diag(random[structure.basic[structure.checks]])
+    gain = precision @ dense(scaled(seen, free_total) @ functionals.T)
+    cross = np.sum(dense(scaled(seen, free_random) @ functionals.T) * gain, axis=0)
+    spread = _carried(seen, free_random) + np.diag(random[structure.basic[structure.checks]])
     part = own - 2.0 * cross + np.sum(gain * (spread @ gain), axis=0)
     return total, np.sqrt(np.clip(part, 0.0, total**2))
 
 
 def _variances(system: LinearSystem, structure: Structure, precision: FloatArray, carried: FloatArray) -> FloatArray:
     """Each kind by the formula that subtracts least."""
-    seen = structure.follows[structure.checks]
+    seen, told = structure.operators.seen, structure.operators.told
     variance = system.variance
     found = np.zeros(len(system.ids))
     free = variance[structure.free]
-    found[structure.free] = free - free**2 * np.asarray(seen.multiply(precision @ seen).sum(axis=0)).ravel()
+    found[structure.free] = free - free**2 * weighed_products(seen, precision @ seen)
     checking = structure.basic[structure.checks]
     found[checking] = variance[checking] * np.einsum("kl,lk->k", precision, carried)
-    silent = np.setdiff1d(np.arange(structure.basic.size), structure.checks)
-    told = structure.follows[silent]
-    effect = (seen @ sparse.diags_array(free) @ told.T).toarray()
-    found[structure.basic[silent]] = (told**2) @ free - np.sum(effect * (precision @ effect), axis=0)
+    effect = dense(scaled(seen, free) @ told.T)
+    found[structure.basic[structure.operators.silent]] = told**2 @ free - np.sum(effect * (precision @ effect), axis=0)
     return found
-
-
-def _signatures(structure: Structure, seen: sparse.csr_array) -> sparse.csc_array:
-    count = structure.checks.size
-    seen = seen.tocoo()
-    rows = np.concatenate([np.arange(count), seen.row])
-    columns = np.concatenate([structure.basic[structure.checks], structure.free[seen.col]])
-    data = np.concatenate([np.ones(count), seen.data])
-    return sparse.csc_array((data, (rows, columns)), shape=(count, len(structure.ids)))

@@ -17,6 +17,7 @@ from scipy.special import chdtrc, chdtri, ndtr, ndtri
 from sidestream_twin.core.arrays import FloatArray
 from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.reconcile.estimate import Estimate
+from sidestream_twin.core.reconcile.operators import weighed_products
 
 UNCHECKABLE = 1e-6
 """Detectability below which a meter counts as checked by nothing: a bias of a million deviations would be unseen."""
@@ -93,10 +94,8 @@ def screen(estimate: Estimate, level: float = 0.05) -> Screening:
 def scores(estimate: Estimate, precision: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return f·Q·r and f·Q·f of every variable, for a given Q."""
     signatures = estimate.signatures
-    if not precision.size:
-        return np.zeros(signatures.shape[1]), np.zeros(signatures.shape[1])
     score = signatures.T @ (precision @ estimate.imbalance)
-    information = np.asarray(signatures.multiply(precision @ signatures).sum(axis=0)).ravel()
+    information = weighed_products(signatures, precision @ signatures)
     return np.asarray(score), np.maximum(information, 0.0)
 
 

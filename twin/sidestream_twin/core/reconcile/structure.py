@@ -18,6 +18,7 @@ from scipy.sparse.linalg import SuperLU, splu
 from sidestream_twin.core.arrays import BoolArray, FloatArray, IntArray
 from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.reconcile.basis import choose_basis
+from sidestream_twin.core.reconcile.operators import Operators, operators
 from sidestream_twin.core.reconcile.system import LinearSystem
 
 _ROUNDING = 1e-11
@@ -55,6 +56,7 @@ class Structure:
     free: IntArray
     checks: IntArray
     follows: sparse.csr_array
+    operators: Operators
     rows: IntArray
     dependent: IntArray
     dependence: FloatArray
@@ -99,14 +101,16 @@ def analyse(system: LinearSystem) -> Structure:
     factor = splu(square) if basic.size else None
     follows = _solve_sparse(factor, sparse.csc_array(system.matrix[basis.rows][:, free]))
     hanging = sparse.csc_array(system.matrix[basis.dependent][:, basic]).toarray()
+    checks = np.flatnonzero(measured[basic])
     return Structure(
         ids=system.ids,
         constraint_ids=system.constraint_ids,
         knowledge=_classes(measured, fixed, basic, free, follows),
         basic=basic,
         free=free,
-        checks=np.flatnonzero(measured[basic]),
+        checks=checks,
         follows=follows,
+        operators=operators(follows, basic, free, checks, len(system.ids)),
         rows=basis.rows,
         dependent=basis.dependent,
         dependence=np.zeros((basis.dependent.size, 0)) if factor is None else _without_rounding(factor, hanging),

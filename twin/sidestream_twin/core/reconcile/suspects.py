@@ -15,6 +15,7 @@ import numpy as np
 
 from sidestream_twin.core.arrays import BoolArray, FloatArray
 from sidestream_twin.core.reconcile.estimate import Estimate
+from sidestream_twin.core.reconcile.operators import dense
 from sidestream_twin.core.reconcile.screening import Screening, scores, sidak
 from sidestream_twin.core.reconcile.system import LinearSystem
 
@@ -77,7 +78,7 @@ def suspects(estimate: Estimate, screening: Screening) -> tuple[Suspect, ...]:
         others = np.delete(tests, group)
         lead = tests[worst] ** 2 - max(float(others.max(initial=0.0)), 0.0) ** 2
         found.append(_Found(group, ratios, float(tests[worst]), float(lead)))
-        reach = precision @ estimate.signatures[:, [worst]].toarray()[:, 0]
+        reach = precision @ dense(estimate.signatures[:, [worst]])[:, 0]
         precision = precision - np.outer(reach, reach) / information[worst]
     return _with_sizes(estimate, found)
 
@@ -156,8 +157,8 @@ def _alike(
     estimate: Estimate, precision: FloatArray, worst: int, left: BoolArray, information: FloatArray
 ) -> tuple[list[int], list[float]]:
     """All whose signature is parallel to that of ``worst`` in the metric Q, ``worst`` first, with the ratios to it."""
-    own = estimate.signatures[:, [worst]]
-    with_worst = estimate.signatures.T @ (precision[:, own.indices] @ own.data)
+    own = dense(estimate.signatures[:, [worst]])[:, 0]
+    with_worst = estimate.signatures.T @ (precision @ own)
     parallel = left & (with_worst**2 >= (1.0 - _PARALLEL) * information * information[worst])
     group = [worst, *(at for at in np.flatnonzero(parallel).tolist() if at != worst)]
     return group, [1.0, *(float(with_worst[at] / information[worst]) for at in group[1:])]
@@ -167,7 +168,7 @@ def _with_sizes(estimate: Estimate, found: list[_Found]) -> tuple[Suspect, ...]:
     """Estimate the biases of all suspects together, so that none takes the blame of another."""
     if not found:
         return ()
-    directions = estimate.signatures[:, [each.group[0] for each in found]].toarray()
+    directions = dense(estimate.signatures[:, [each.group[0] for each in found]])
     weighted = estimate.precision @ directions
     covariance = np.linalg.inv(directions.T @ weighted)
     sizes = covariance @ (weighted.T @ estimate.imbalance)
