@@ -65,7 +65,7 @@ def simulator(hub_path: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[
             process.kill()
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.stderr.read()

@@ -10,6 +10,7 @@ what a meter's neighbours could ever notice is known before there is trouble (do
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import chdtrc, chdtri, ndtr, ndtri
@@ -116,6 +117,7 @@ def sidak(level: float, tests: int) -> float:
     return float(-ndtri(each / 2.0))
 
 
+@lru_cache(maxsize=256)
 def shift_for(power: float, critical: float) -> float:
     """Return how far a unit normal must be shifted to exceed ±critical with probability ``power`` (bisection)."""
     low, high = 0.0, critical + 40.0
