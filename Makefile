@@ -34,14 +34,15 @@ $(UV):
 setup-system: ## install mosquitto, socat and chromium where that is allowed, else say how
 	@scripts/install-system-packages mosquitto mosquitto_sub=mosquitto-clients chromium socat
 
-setup-node: .build/node-synced ## TimescaleDB in WebAssembly and a Sparkplug edge node, to test with
+NODE_FOLDERS := tests/timescale tests/edge/sparkplug tests/edge/modbus_servers
+setup-node: .build/node-synced ## TimescaleDB in WebAssembly, a Sparkplug edge node and Modbus servers, to test with
 
-.build/node-synced: tests/timescale/package-lock.json tests/edge/sparkplug/package-lock.json
+.build/node-synced: $(NODE_FOLDERS:=/package-lock.json)
 	@mkdir -p .build
-	@if command -v npm >/dev/null; then for folder in tests/timescale tests/edge/sparkplug; do \
+	@if command -v npm >/dev/null; then for folder in $(NODE_FOLDERS); do \
 	  echo "==> installing $$folder" >&2; \
 	  (cd $$folder && npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error >&2) || exit 1; done; \
-	else echo "==> node is missing, Timescale and Sparkplug tests are skipped; to run them too: apt-get install -y nodejs npm" >&2; fi
+	else echo "==> node is missing, the tests of $(NODE_FOLDERS) are skipped; to run them too: apt-get install -y nodejs npm" >&2; fi
 	@touch $@
 
 demo: setup ## the whole product on embedded servers; ARGS="--for 60s --json"
@@ -69,4 +70,4 @@ chaos: setup ## faults at random moments for a minute, then exact counting; SEED
 	@$(BIN)/sidestream chaos --seed $(SEED) $(ARGS)
 
 clean: ## remove everything that make made, the demo's data too
-	rm -rf .venv .build .sidestream test-output tests/timescale/node_modules tests/edge/sparkplug/node_modules
+	rm -rf .venv .build .sidestream test-output $(NODE_FOLDERS:=/node_modules)
