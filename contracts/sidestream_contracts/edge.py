@@ -18,6 +18,7 @@ from sidestream_contracts.edge_lines import ScaleDriver, ScannerDriver
 from sidestream_contracts.edge_modbus import ModbusDriver, check_lines
 from sidestream_contracts.edge_opcua import OpcUaDriver
 from sidestream_contracts.edge_plugins import PluginDriver
+from sidestream_contracts.edge_rfid import LlrpDriver
 from sidestream_contracts.ids import Id
 from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_contracts.part import FilePart
@@ -90,7 +91,16 @@ class RecordedDriver(DriverPart):
             yield Problem(("drivers", n), f"drivers.{n}: a recorded file needs `sensors` or `scans`")
 
 
-BuiltInDriver = ModbusDriver | ScannerDriver | RecordedDriver | MqttDriver | SparkplugDriver | OpcUaDriver | ScaleDriver
+BuiltInDriver = (
+    ModbusDriver
+    | ScannerDriver
+    | RecordedDriver
+    | MqttDriver
+    | SparkplugDriver
+    | OpcUaDriver
+    | ScaleDriver
+    | LlrpDriver
+)
 """Add a driver of ours here, and to the table in `sidestream_edge.drivers`."""
 
 BUILT_IN: dict[str, type[DriverPart]] = {

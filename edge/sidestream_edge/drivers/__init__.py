@@ -25,6 +25,7 @@ TABLE: dict[str, str] = {
     "mqtt": f"{_HERE}.mqtt.driver:build",
     "sparkplug": f"{_HERE}.sparkplug.driver:build",
     "opcua": f"{_HERE}.opcua.driver:build",
+    "llrp": f"{_HERE}.llrp.driver:build",
 }
 """Where each type's `build(config, base, edge) -> Driver` stands; it touches neither network nor file."""
 
