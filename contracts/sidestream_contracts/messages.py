@@ -45,7 +45,8 @@ class DriverStatus(_Part):
     state: Literal["starting", "running", "failed", "hung", "finished"]
     restarts: Count = 0
     last_good_at: AwareDatetime | None = None
-    error: str | None = None
+    error: str | None = Field(default=None, description="what is wrong now, or else was wrong last with its data")
+    trouble: str | None = Field(default=None, description="what is wrong now")
     counters: dict[str, Count] = Field(default={}, description="what the driver counts of itself")
 
 
@@ -87,6 +88,14 @@ class Command(_Message):
     args: dict[str, Any] = {}
 
 
+class Refusal(_Part):
+    """What of the device's own frames the hub could not use: it lies in quarantine, with its bytes."""
+
+    sensor: str | None = Field(default=None, description="none where the whole message can't be used")
+    reason: str = Field(description="as in docs/quarantine.md")
+    text: str = Field(description="a sentence for people, with what to do where it is known")
+
+
 class Acknowledgement(_Message):
     """Everything in `lane` of `epoch` up to `upto`, and in the ranges `also`, is committed in the hub's database."""
 
@@ -94,6 +103,11 @@ class Acknowledgement(_Message):
     lane: Lane
     upto: Count
     also: list[tuple[int, int]] = Field(default=[], description="closed ranges above `upto`, ascending")
+    at: AwareDatetime | None = Field(default=None, description="the hub's clock when it said so")
+    refused: list[Refusal] = Field(
+        default=[],
+        description="what of the frames just committed could not be used; told once, some of it if it is much",
+    )
 
 
 class Hello(_Message):

@@ -7,6 +7,7 @@ and nothing more is taken from the bus, so that every driver feels it. What is s
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -29,6 +31,7 @@ from sidestream_edge.bus import Bus
 from sidestream_edge.clocksync import ClockWatch
 from sidestream_edge.framing import merged
 from sidestream_edge.intake import Intake
+from sidestream_edge.local.door import Door
 from sidestream_edge.metrics import samples
 from sidestream_edge.outbox import Outbox, OutboxLock, Refusal
 from sidestream_edge.publisher import Publisher
@@ -58,6 +61,8 @@ class Agent:
         self._sensors = [sensor for driver in edge.drivers for sensor in driver.announced()]
         self._name = f"sidestream-edge {version('sidestream')}"
         self._publisher = Publisher(edge, outbox, self.status)
+        self._door = Door(base / edge.outbox.path, self.local_state)
+        self._started_at = datetime.now(UTC)
         self._intake = Intake(edge.framing, outbox, self._stored, self._publisher.wake)
 
     def start(self) -> None:
@@ -69,6 +74,7 @@ class Agent:
         if self._edge.metrics is not None:
             self._shown = show(self.samples, self._edge.metrics.port, self._edge.metrics.host)
         self._publisher.start()
+        self._door.start()
         self._look_after()
 
     def step(self) -> None:
@@ -85,6 +91,7 @@ class Agent:
         lanes = [lane for lane in LANES if lane not in self._held]
         for batch in self._bus.receive(lanes, min(TICK_S, self._intake.due_in_s())):
             self._intake.add(batch)
+            self._door.show(batch)
         self._intake.flush_due()
 
     @property
@@ -95,6 +102,7 @@ class Agent:
 
     def stop(self) -> None:
         """Ends drivers and publisher within 2 s; everything the drivers handed over is stored first."""
+        self._door.close()
         for driver in self._drivers:
             driver.stop()
         deadline_s = time.monotonic() + DRIVERS_STOP_S
@@ -110,7 +118,8 @@ class Agent:
 
     def status(self) -> Status:
         """The agent's state as it is told to the hub; may be called from any thread."""
-        trouble = [t for t in (self._intake.trouble, self._publisher.trouble, self._held_text()) if t]
+        clock = self._publisher.hub_word.trouble
+        trouble = [t for t in (self._intake.trouble, self._publisher.trouble, self._held_text(), clock) if t]
         return Status.model_validate(
             {
                 "state": "online",
@@ -130,6 +139,22 @@ class Agent:
                 "trouble": trouble,
             }
         )
+
+    def local_state(self) -> dict[str, Any]:
+        """The same for who asks on this machine, with what only this machine knows; may be called from any thread."""
+        word, broker = self._publisher.hub_word, self._edge.broker
+        return {
+            "status": self.status().model_dump(mode="json"),
+            "address": f"{self._edge.hub}/{self._edge.party}/{self._edge.device}",
+            "pid": os.getpid(),
+            "started_at": self._started_at.isoformat(),
+            "broker": {"address": f"{broker.host}:{broker.port}", "connected": self._publisher.connected},
+            "hub": {
+                "acknowledged_at": word.acknowledged_at.isoformat() if word.acknowledged_at else None,
+                "clock_off_s": word.clock_off_s,
+                "refused": word.refused(),
+            },
+        }
 
     def samples(self) -> Iterator[Sample]:
         """The same for Prometheus; may be called from any thread."""

@@ -20,6 +20,7 @@ from sidestream_contracts.errors import SidestreamError, TransientError
 from sidestream_contracts.messages import Status
 from sidestream_edge.backoff import Backoff
 from sidestream_edge.connection import Connection, Will
+from sidestream_edge.hubword import HubWord
 from sidestream_edge.outbox import Outbox
 from sidestream_edge.session import Session
 from sidestream_edge.suspicion import Suspicion
@@ -52,6 +53,7 @@ class Publisher:
         self._ends_s: deque[float] = deque(maxlen=MANY_ENDS)
         self.trouble: str | None = None
         self.connected = False
+        self.hub_word = HubWord()
 
     def start(self) -> None:
         """Begins to connect and send; returns at once."""
@@ -104,7 +106,7 @@ class Publisher:
         will_body = Status(state="offline", epoch=will.epoch, at=will.at, agent=will.agent).model_dump_json().encode()
         client_id = f"{address.hub}.{address.party}.{address.device}"
         connection = Connection(broker, client_id, Will(address.topic("status"), will_body))
-        session = Session(self._edge, self._outbox, connection, self._status, self._suspicion)
+        session = Session(self._edge, self._outbox, connection, self._status, self._suspicion, hub_word=self.hub_word)
         was_up = False
         try:
             while not self._stop.is_set() and session.lost is None:

@@ -32,6 +32,7 @@ from sidestream_edge.connection import (
     packet_bytes,
     publish_properties,
 )
+from sidestream_edge.hubword import HubWord
 from sidestream_edge.measurement import now_us
 from sidestream_edge.outbox import Outbox, Place, Stored
 from sidestream_edge.status import StatusClock
@@ -72,7 +73,10 @@ class Session:
         connection: Connection,
         status: Callable[[], Status],
         suspicion: Suspicion[FrameId],
+        *,
+        hub_word: HubWord | None = None,
     ) -> None:
+        self._hub_word = hub_word or HubWord()
         self._edge = edge
         self._outbox = outbox
         self._connection = connection
@@ -156,7 +160,9 @@ class Session:
         address = self._edge.address
         try:
             if topic == address.topic("ack"):
-                self._acknowledged(Acknowledgement.model_validate_json(payload))
+                ack = Acknowledgement.model_validate_json(payload)
+                self._acknowledged(ack)
+                self._hub_word.hear(ack)
             elif topic == address.topic("cmd"):
                 self._command(Command.model_validate_json(payload))
             elif topic == hello_topic(address.hub):

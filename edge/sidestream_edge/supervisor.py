@@ -165,6 +165,7 @@ class Supervised:
                 "restarts": health.restarts,
                 "last_good_at": health.last_good_at,
                 "error": health.error,
+                "trouble": health.trouble,
                 "counters": self.counters(),
                 "notes": list(health.notes.values()),
                 "rejected": health.rejected.told(),

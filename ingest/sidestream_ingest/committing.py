@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime
 
 import structlog
 
 from sidestream_contracts import failpoint
 from sidestream_contracts.errors import ContractError
-from sidestream_contracts.messages import Acknowledgement
+from sidestream_contracts.messages import Acknowledgement, Refusal
 from sidestream_ingest.desk import Batch, save_statuses
 from sidestream_ingest.patience import Patience
 from sidestream_ingest.stats import Stats
@@ -20,6 +21,8 @@ from sidestream_store.ledger import acknowledgements
 from sidestream_store.partitions import Partitions
 
 _log = structlog.get_logger("ingest")
+_MOST_REFUSED = 20
+_LONGEST_TEXT = 400
 
 
 class Committing:
@@ -51,8 +54,11 @@ class Committing:
 
     def _tell(self, subscriber: Subscriber, batch: Batch, acks: Sequence[tuple[int, Acknowledgement]]) -> None:
         failpoint.reach("ingest.before_ack")
+        refused = _refused(batch.frames)
+        now_at = datetime.now(UTC)
         for device_id, ack in acks:
-            subscriber.acknowledge(batch.senders[device_id], ack)
+            word = {"at": now_at, "refused": refused.pop(device_id, [])}  # once, beside the first of its lanes
+            subscriber.acknowledge(batch.senders[device_id], ack.model_copy(update=word))
             self._stats.acknowledgements += 1
         failpoint.reach("ingest.after_ack")
 
@@ -87,3 +93,15 @@ class Committing:
     def _count(self, applied: Applied) -> None:
         self._stats.applied(applied)
         self._changed(applied.sensor_ids)
+
+
+def _refused(frames: Iterable[CheckedFrame]) -> dict[int, list[Refusal]]:
+    """For each device what of its frames could not be used, each sensor and reason once."""
+    found: dict[int, dict[tuple[str | None, str], Refusal]] = {}
+    for frame in frames:
+        mine = found.setdefault(frame.device_id, {}) if frame.quarantine else {}
+        for entry in frame.quarantine:
+            if len(mine) < _MOST_REFUSED:
+                told = Refusal(sensor=entry.sensor, reason=entry.reason, text=entry.detail[:_LONGEST_TEXT])
+                mine.setdefault((entry.sensor, entry.reason), told)
+    return {device_id: list(mine.values()) for device_id, mine in found.items()}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import textwrap
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +12,11 @@ from zoneinfo import ZoneInfo
 from cyclopts import Parameter
 
 from sidestream_app.commands.options import AsJson, Dsn
+from sidestream_app.status.screen import WORDS, print_line
 
 if TYPE_CHECKING:
     from sidestream_app.status.ask import Look
-    from sidestream_app.status.line import Level, Line
-
-_WORDS: dict[Level, str] = {"ok": "OK", "attention": "ATTENTION", "broken": "BROKEN"}
-_COLOURS: dict[Level, str] = {"ok": "32", "attention": "33", "broken": "31;1"}
-_MARGIN = 24
-_WIDTH = 118
+    from sidestream_app.status.line import Level
 
 
 def status(
@@ -76,27 +70,10 @@ def _show(seen: Look, worst: Level) -> None:
     name = f"{hub.name} ({hub.id})" + (", made-up figures" if hub.synthetic else "") if hub else "Sidestream"
     print(f"{name}, {now_at:%A %Y-%m-%d %H:%M:%S %Z}\n")
     for line in seen.lines:
-        _print_line(line)
+        print_line(line)
     odd = sum(line.level != "ok" for line in seen.lines)
     print(
         "\nAll is well."
         if worst == "ok"
-        else f"\n{odd} of {len(seen.lines)} lines need somebody; the worst is {_WORDS[worst]}."
+        else f"\n{odd} of {len(seen.lines)} lines need somebody; the worst is {WORDS[worst]}."
     )
-
-
-def _print_line(line: Line) -> None:
-    head = f"{_painted(line.level)} {line.subject:<12} "
-    told = textwrap.wrap(line.text, _WIDTH - _MARGIN) or [""]
-    print(head + told[0])
-    for more in told[1:]:
-        print(" " * _MARGIN + more)
-    if line.todo:
-        print(
-            textwrap.fill(line.todo, _WIDTH, initial_indent=" " * _MARGIN + "→ ", subsequent_indent=" " * (_MARGIN + 2))
-        )
-
-
-def _painted(level: Level) -> str:
-    word = f"{_WORDS[level]:<10}"
-    return f"\x1b[{_COLOURS[level]}m{word}\x1b[0m" if sys.stdout.isatty() else word

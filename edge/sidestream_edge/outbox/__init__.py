@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sidestream_edge.outbox.aside import Draft
-from sidestream_edge.outbox.glance import journal_end, journal_epochs, waiting_frames
+from sidestream_edge.outbox.glance import journal_end, journal_epochs, waiting_frames, waiting_lanes
 from sidestream_edge.outbox.journal import read_journal
-from sidestream_edge.outbox.lock import OutboxLock
+from sidestream_edge.outbox.lock import OutboxLock, lock_holder
 from sidestream_edge.outbox.places import Backlog, Place, Stored
 from sidestream_edge.outbox.room import Fullness, Refusal
 from sidestream_edge.outbox.store import Outbox, OutboxCorruptError
@@ -22,6 +22,8 @@ __all__ = [
     "Stored",
     "journal_end",
     "journal_epochs",
+    "lock_holder",
     "read_journal",
     "waiting_frames",
+    "waiting_lanes",
 ]

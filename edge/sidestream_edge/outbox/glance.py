@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sidestream_contracts.errors import DomainError
+from sidestream_contracts.messages import LaneStatus
 
 
 def waiting_frames(path: Path) -> int:
@@ -15,6 +17,14 @@ def waiting_frames(path: Path) -> int:
     frames = int(_ask(path, "SELECT count(*) FROM frame")[0][0])
     has_spool = _ask(path, "SELECT 1 FROM sqlite_master WHERE name = 'spool'")
     return frames + (int(_ask(path, "SELECT count(*) FROM spool")[0][0]) if has_spool else 0)
+
+
+def waiting_lanes(path: Path) -> list[LaneStatus]:
+    """What waits in each lane, and since when. DomainError where there is no outbox."""
+    rows = _ask(path, "SELECT lane, count(*), min(stored_at) FROM frame GROUP BY lane")
+    return [
+        LaneStatus(lane=lane, frames=count, oldest_at=datetime.fromisoformat(oldest)) for lane, count, oldest in rows
+    ]
 
 
 def journal_end(path: Path) -> int:

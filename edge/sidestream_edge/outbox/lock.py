@@ -11,6 +11,21 @@ from typing import Self
 from sidestream_contracts.errors import ConfigurationError
 
 
+def lock_holder(outbox: Path) -> str | None:
+    """The process that holds `outbox` now, as far as it is named; None where nobody does."""
+    try:
+        fd = os.open(outbox.with_name(outbox.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(fd, 20).decode(errors="replace").strip() or "unknown"
+    finally:
+        os.close(fd)
+    return None
+
+
 class OutboxLock:
     """Held from `with` to its end, or until the process dies; ConfigurationError if another agent holds it."""
 
