@@ -140,7 +140,7 @@ class Lab:
         tables = (
             "reading, reading_recorded, scan, latest, dirty, frame, frame_mark, twin_value, twin_latest, twin_sum, twin_sum_1h, twin_sum_6h, twin_sum_1d, lot,"
             " lot_stay, agreement_status, stock_observation, stock_checkpoint, rollup_1m, rollup_1h, rollup_1d, correction,"
-            " manual_entry, balance, balance_part, balance_node, balance_due, twin_value_history, agreement_status_history, rollup_1m_history, rollup_1h_history,"
+            " manual_entry, meter_event, sensor_mark, balance, balance_part, balance_node, balance_due, twin_value_history, agreement_status_history, rollup_1m_history, rollup_1h_history,"
             " rollup_1d_history"
         )
         self.connection.execute("TRUNCATE " + ", ".join(f"sidestream.{t.strip()}" for t in tables.split(",")))

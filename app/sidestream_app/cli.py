@@ -100,6 +100,7 @@ note = App(name="note", help="Shift notes beside the numbers, with author; only 
 note.command(f"{_HERE}.note:add", help="Write a note about a node, stream, agreement or sensor.")
 note.command(f"{_HERE}.note:list_", name="list", help="Notes, newest first.")
 twin.command(note)
+twin.command(f"{_HERE}.meters:meters", help="Registers that rolled over, were reset or exchanged; doubted values.")
 twin.command(f"{_HERE}.findings:findings", help="What is out of order, since when, and what to do.")
 twin.command(f"{_HERE}.findings:acknowledge", help="Say that somebody has seen a finding.")
 twin.command(f"{_HERE}.findings:shelve", help="Put a finding aside until a time, with a reason.")

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from sidestream_contracts.balances import Domain
 from sidestream_contracts.ids import Id
+from sidestream_contracts.metering import Checks, Counter
 from sidestream_contracts.part import FilePart
 
 Phase = Literal["solid", "sludge", "liquid", "gas", "steam", "water", "heat", "item", "electricity"]
@@ -257,6 +258,11 @@ class Sensor(FilePart):
     node: Id | None = None
     accuracy: Accuracy = Accuracy()
     range: tuple[float, float] | None = Field(default=None, description="plausible values, in `unit`")
+    resolution: Positive | None = Field(
+        default=None, description="smallest step of what it shows, in `unit`, e.g. 0.1; its rounding is a random error"
+    )
+    counter: Counter | None = Field(default=None, description="how a register counts, and when its meter was exchanged")
+    checks: Checks | None = Field(default=None, description="when a value is not to be believed")
     period_s: Positive | None = Field(default=None, description="expected time between readings, s")
 
 

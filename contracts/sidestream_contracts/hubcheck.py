@@ -13,6 +13,7 @@ from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.graphcheck import check_graph
 from sidestream_contracts.hub import HubFile, Sensor
 from sidestream_contracts.ids import unknown
+from sidestream_contracts.metering import check_checks, check_counter
 from sidestream_contracts.units import QUANTITIES, to_si
 from sidestream_contracts.yamlfile import Problem
 
@@ -71,6 +72,7 @@ def check_hub(hub: HubFile) -> Iterator[Problem]:
         _check_streams,
         _check_quantities,
         _check_roles,
+        _check_metering,
         _check_people,
         _check_stocks,
         check_graph,
@@ -199,6 +201,13 @@ def _check_place(n: int, sensor: Sensor) -> Iterator[Problem]:
         yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor sits at a node, not a stream")
     elif sensor.role not in ("stock_mass", "level", "share", "scan", "other") and sensor.stream is None:
         yield Problem(("sensors", n, "role"), f"sensors.{n}.role: a {sensor.role} sensor measures a stream, not a node")
+
+
+def _check_metering(hub: HubFile) -> Iterator[Problem]:
+    for n, sensor in enumerate(hub.sensors):
+        where, at = f"sensors.{n}", ("sensors", n)
+        yield from check_counter(where, at, sensor.role, sensor.counter)
+        yield from check_checks(where, at, sensor.role, sensor.checks)
 
 
 def _check_people(hub: HubFile) -> Iterator[Problem]:

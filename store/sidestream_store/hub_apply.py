@@ -19,6 +19,7 @@ from sidestream_contracts.balances import interval_s
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.hub import HubFile, Retention, Sensor, TagFile, Vessel
 from sidestream_contracts.hubcheck import LISTS, fits
+from sidestream_contracts.metering import stuck_after_s
 from sidestream_contracts.units import QUANTITIES, conversion, to_si
 from sidestream_store.connect import open_connection, transient_errors
 from sidestream_store.hub_marks import Marks, mark, mark_codes, marks_of
@@ -183,7 +184,7 @@ def shape_of(vessel: Vessel) -> tuple[list[float], list[float], float, float]:
 _SENSOR_COLUMNS = (
     "id", "device_id", "name", "quantity", "unit", "si_unit", "si_factor", "si_offset", "role", "component", "stream",
     "node", "limit_pct", "limit_abs", "random_pct", "random_abs", "range_low", "range_high", "period_s", "manual",
-    "sent_unit", "sent_factor", "sent_offset",
+    "sent_unit", "sent_factor", "sent_offset", "resolution", "counter", "checks", "stuck_s",
 )  # fmt: skip
 
 
@@ -238,7 +239,8 @@ def _sensor_row(sensor: Sensor, device: int, manual: bool) -> tuple[Any, ...]:
         sensor.id, device, sensor.name, sensor.quantity, sensor.unit, QUANTITIES[sensor.quantity].si_unit, si.factor,
         si.offset, sensor.role, sensor.component, sensor.stream, sensor.node, accuracy.limit_pct,
         accuracy.limit_abs, accuracy.random_pct, accuracy.random_abs, low, high, sensor.period_s, manual,
-        sensor.sent_unit, sent.factor, sent.offset,
+        sensor.sent_unit, sent.factor, sent.offset, sensor.resolution, _one(sensor.counter), _one(sensor.checks),
+        stuck_after_s(sensor),
     )  # fmt: skip
 
 

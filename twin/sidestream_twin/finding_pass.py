@@ -8,6 +8,7 @@ from sidestream_store.findings import conditions
 from sidestream_store.findings.occurrences import Raised, open_subjects, save_raised
 from sidestream_store.twin.values import Computed
 from sidestream_twin import finding_words as words
+from sidestream_twin import meter_words
 from sidestream_twin.context import Pass
 
 
@@ -18,6 +19,8 @@ def update_findings(now: Pass, computed: Sequence[Computed], problems: Sequence[
         *words.of_flags(conditions.flagged(connection)),
         *words.of_agreements(conditions.off_track(connection, now_at)),
         *words.of_sensors(conditions.bad_sensors(connection, now_at)),
+        *meter_words.of_meters(conditions.meter_events(connection, now_at)),
+        *meter_words.of_stuck(conditions.stuck(connection, now_at)),
         *words.of_devices(conditions.away(connection)),
         *words.of_suspects(conditions.suspects(connection)),
         *words.of_forecasts(conditions.foreseen(connection, now_at)),

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sidestream_store.findings.conditions import Away, BadSensor, Flagged, Foreseen, OffTrack, Suspect
+from sidestream_store.findings.conditions import (
+    Away,
+    BadSensor,
+    Flagged,
+    Foreseen,
+    OffTrack,
+    Suspect,
+)
 from sidestream_store.findings.occurrences import Raised
 from sidestream_store.read.words import twin_unit
 from sidestream_twin.explain.address import Address
@@ -55,13 +62,13 @@ _FLAGS = {
         "figure_out_of_range", "warning", "Readings for {quantity} of {name} lie beyond the sensor's range and were left out.",
         "Have the sensor checked; if the range is wrong, mend it in hub.yaml.",
     ),
-    "register_reset": Meaning(
-        "register_reset", "warning", "The register of {name} fell: it was reset or the meter was swapped.",
-        "Write a note of what was done; what flowed meanwhile is not known.",
+    "spike": Meaning(
+        "figure_spiked", "note", "Single values for {quantity} of {name} stand far from their neighbours and were left out.",
+        "If they come again, look at cable, shielding and power of the meter.",
     ),
-    "register_jump": Meaning(
-        "register_jump", "warning", "The register of {name} rose by more than can have flowed.",
-        "Have the meter checked; void the wrong reading with `sidestream correct void`.",
+    "fast_change": Meaning(
+        "figure_fast_change", "note", "{quantity} of {name} changed faster than hub.yaml says it can.",
+        "See whether something happened, or whether checks.max_change_per_s in hub.yaml is too low.",
     ),
     "accuracy_assumed": Meaning(
         "accuracy_assumed", "note", "hub.yaml states no accuracy for the meter of {quantity} of {name}; it is taken for 5 %.",
@@ -137,7 +144,7 @@ def of_flags(rows: Iterable[Flagged]) -> Iterator[Raised]:
         stock = row.subject_kind == "node"
         name = f"{row.subject}/{sensor}" if sensor else row.subject if stock else f"{row.subject}/{row.quantity}"
         since = row.time + timedelta(seconds=row.step_s if stock else 0)
-        yield _raised(meaning, _Place(name, (row.subject_kind, row.subject), about, since), words)
+        yield raised(meaning, Place(name, (row.subject_kind, row.subject), about, since), words)
 
 
 def of_agreements(rows: Iterable[OffTrack]) -> Iterator[Raised]:
@@ -149,24 +156,24 @@ def of_agreements(rows: Iterable[OffTrack]) -> Iterator[Raised]:
         words = {
             "name": row.name, "delivered": delivered, "expected": f"{row.expected:.4g}", "unit": row.unit, "day": row.day,
         }  # fmt: skip
-        place = _Place(f"{row.agreement}@{row.day}", ("agreement", row.agreement), about, row.period_from)
-        yield _raised(meaning, place, words)
+        place = Place(f"{row.agreement}@{row.day}", ("agreement", row.agreement), about, row.period_from)
+        yield raised(meaning, place, words)
 
 
 def of_sensors(rows: Iterable[BadSensor]) -> Iterator[Raised]:
     """Sensors not to be trusted."""
     for row in rows:
         value = "nothing" if row.value is None else f"{row.value:.6g}"
-        words = {"name": row.name, "at": _at(row.time), "value": value, "unit": row.unit}
+        words = {"name": row.name, "at": shown_at(row.time), "value": value, "unit": row.unit}
         about = Address(("sensor", row.sensor))
-        yield _raised(_SENSORS[row.mark], _Place(row.sensor, ("sensor", row.sensor), about, row.time), words)
+        yield raised(_SENSORS[row.mark], Place(row.sensor, ("sensor", row.sensor), about, row.time), words)
 
 
 def of_devices(rows: Iterable[Away]) -> Iterator[Raised]:
     """Devices that are offline; their sensors are not raised one by one."""
     for row in rows:
-        words = {"name": row.name, "at": _at(row.at), "n": str(row.sensors)}
-        yield _raised(_AWAY, _Place(row.device, ("device", row.device), None, row.at), words)
+        words = {"name": row.name, "at": shown_at(row.at), "n": str(row.sensors)}
+        yield raised(_AWAY, Place(row.device, ("device", row.device), None, row.at), words)
 
 
 def of_suspects(rows: Iterable[Suspect]) -> Iterator[Raised]:
@@ -176,16 +183,16 @@ def of_suspects(rows: Iterable[Suspect]) -> Iterator[Raised]:
         bias = "an amount that is not known" if row.bias is None else _amount(row.bias, row.bias_sd, row.quantity)
         words = {"name": row.name, "quantity": row.quantity, "bias": bias}
         name = f"{row.subject}/{row.quantity}"
-        yield _raised(_SUSPECT, _Place(name, (row.subject_kind, row.subject), about, row.time), words)
+        yield raised(_SUSPECT, Place(name, (row.subject_kind, row.subject), about, row.time), words)
 
 
 def of_forecasts(rows: Iterable[Foreseen]) -> Iterator[Raised]:
     """Stocks that are expected to reach a limit within a day."""
     for row in rows:
-        ends = ("an unknown time" if at is None else _at(at) for at in (row.q05_at, row.q95_at))
-        words = {"name": row.name, "at": _at(row.q50_at), **dict(zip(("low", "high"), ends, strict=True))}
+        ends = ("an unknown time" if at is None else shown_at(at) for at in (row.q05_at, row.q95_at))
+        words = {"name": row.name, "at": shown_at(row.q50_at), **dict(zip(("low", "high"), ends, strict=True))}
         about = Address(("forecast", row.node, row.event))
-        yield _raised(_FORESEEN[row.event], _Place(row.node, ("node", row.node), about, row.issued_at), words)
+        yield raised(_FORESEEN[row.event], Place(row.node, ("node", row.node), about, row.issued_at), words)
 
 
 def of_problems(problems: Iterable[str], now_at: datetime) -> Iterator[Raised]:
@@ -197,11 +204,11 @@ def of_problems(problems: Iterable[str], now_at: datetime) -> Iterator[Raised]:
             kind, about = "node", Address(("node", owner, "stock_mass"))
         else:
             kind, about = "stream", Address(("stream", *subject.split("/")))
-        yield _raised(_PROBLEM, _Place(subject, (kind, owner), about, now_at), {"subject": subject, "why": why})
+        yield raised(_PROBLEM, Place(subject, (kind, owner), about, now_at), {"subject": subject, "why": why})
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """What a finding is about: its name among those of its kind, whose it is, and the number that shows it."""
 
     subject: str
@@ -210,7 +217,8 @@ class _Place:
     since: datetime
 
 
-def _raised(meaning: Meaning, place: _Place, words: dict[str, str]) -> Raised:
+def raised(meaning: Meaning, place: Place, words: dict[str, str]) -> Raised:
+    """The condition in words."""
     kind, owner = place.owner
     about = "" if place.about is None else str(place.about)
     sentence, remedy = (text.format(**words, about=about) for text in (meaning.sentence, meaning.remedy))
@@ -225,5 +233,6 @@ def _amount(value: float | None, sd: float | None, quantity: str) -> str:
     return f"{value:.5g}{spread} {unit}".rstrip()
 
 
-def _at(at: datetime) -> str:
+def shown_at(at: datetime) -> str:
+    """An instant as findings write it: to the second, UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -12,7 +12,8 @@ import numpy as np
 from sidestream_store.twin.hub import HubLoss, HubSensor, TwinHub
 from sidestream_store.twin.readings import FloatArray, Raw
 from sidestream_store.twin.values import Computed, StepValue
-from sidestream_twin.core.counters import CounterRules, totals_from_counter
+from sidestream_twin.core.arrays import BoolArray
+from sidestream_twin.core.counters import totals_from_counter
 from sidestream_twin.core.heat.meter import MeterPosition, WaterCircuit, energy_from_volume_j, heat_series
 from sidestream_twin.core.quality import Origin
 from sidestream_twin.core.rates import totals_from_rate
@@ -22,14 +23,16 @@ from sidestream_twin.core.uncertain import sd_from_limit
 from sidestream_twin.core.water import ZERO_CELSIUS_K
 from sidestream_twin.figures import Figure
 from sidestream_twin.lifecycle import live_at
-from sidestream_twin.sensing import Sensed, accuracy_of, max_gap_s, max_register_gap_s, sensed
+from sidestream_twin.sensing import Sensed, accuracy_of, counter_rules, max_gap_s, sensed
 from sidestream_twin.steps import Span
 
 _EVENTS = (
     (int(CounterEvent.ROLLOVER), "register_rollover"),
     (int(CounterEvent.RESET), "register_reset"),
     (int(CounterEvent.JUMP), "register_jump"),
+    (int(CounterEvent.SWAP), "meter_swapped"),
 )
+_DOUBTS = {"range": "out_of_range", "spike": "spike", "rate": "fast_change"}
 
 
 def compute_figure(figure: Figure, span: Span, readings: Mapping[int, Raw], hub: TwinHub) -> Computed:
@@ -104,19 +107,9 @@ def _circuit(figure: Figure) -> WaterCircuit:
 
 
 def _register(sensor: HubSensor, series: Series, bounds: FloatArray) -> Totals:
-    accuracy, _ = accuracy_of(sensor)
-    rules = CounterRules(limit_relative=accuracy.limit_relative)
     # A register's class is on its rise, which the rules hold; the size of its reading says nothing about an error.
     rising = replace(series, sd_random=np.zeros_like(series.value))
-    totals = totals_from_counter(rising, bounds, GapRules(max_gap_s(sensor)), rules)
-    return _without_long_gaps(totals, series.at_s, max_register_gap_s(sensor))
-
-
-def _without_long_gaps(totals: Totals, at_s: FloatArray, longest_s: float) -> Totals:
-    lost = np.zeros(totals.value.shape, dtype=np.bool_)
-    for left in np.flatnonzero(np.diff(at_s) > longest_s).tolist():
-        lost |= (totals.bounds_s[:-1] < at_s[left + 1]) & (totals.bounds_s[1:] > at_s[left])
-    return replace(totals, completeness=np.where(lost, 0.0, totals.completeness)) if lost.any() else totals
+    return totals_from_counter(rising, bounds, GapRules(max_gap_s(sensor)), counter_rules(sensor))
 
 
 def _register_heat(figure: Figure, registers: Sequence[Totals]) -> Totals:
@@ -149,26 +142,25 @@ def _register_heat(figure: Figure, registers: Sequence[Totals]) -> Totals:
 
 def _remarks(figure: Figure, inputs: Sequence[Sensed], totals: Totals) -> list[tuple[str, ...]]:
     always = ("accuracy_assumed",) if any(accuracy_of(sensor)[1] for sensor in figure.sensors) else ()
-    beyond = sum(np.diff(np.searchsorted(found.implausible_at_s, totals.bounds_s)) for found in inputs)
-    plain = (totals.completeness >= COMPLETE) & (np.asarray(beyond) == 0) & (totals.events == 0)
-    return [
-        always if nothing else always + _remarks_of(*what)
-        for nothing, *what in zip(
-            plain.tolist(),
-            totals.completeness.tolist(),
-            np.broadcast_to(beyond, plain.shape).tolist(),
-            totals.events.tolist(),
-            strict=True,
+    doubted = {kind: _doubted(inputs, kind, totals.bounds_s) for kind in _DOUBTS}
+    plain = (totals.completeness >= COMPLETE) & (totals.events == 0) & ~np.logical_or.reduce(list(doubted.values()))
+    remarks: list[tuple[str, ...]] = [always] * plain.size
+    for index in np.flatnonzero(~plain).tolist():
+        remarks[index] = (
+            always
+            + (("gap",) if totals.completeness[index] < COMPLETE else ())
+            + tuple(word for kind, word in _DOUBTS.items() if doubted[kind][index])
+            + tuple(word for event, word in _EVENTS if totals.events[index] & event)
         )
-    ]
+    return remarks
 
 
-def _remarks_of(completeness: float, implausible: int, events: int) -> tuple[str, ...]:
-    return (
-        (("gap",) if completeness < COMPLETE else ())
-        + (("out_of_range",) if implausible else ())
-        + tuple(word for event, word in _EVENTS if events & event)
-    )
+def _doubted(inputs: Sequence[Sensed], kind: str, bounds_s: FloatArray) -> BoolArray:
+    """In which steps a check of this kind doubts a reading of one of the sensors."""
+    found = np.zeros(bounds_s.size - 1, dtype=np.bool_)
+    for part in (part for one in inputs for part in one.doubted if part.kind == kind):
+        found |= np.diff(np.searchsorted(part.at_s, bounds_s)) > 0
+    return found
 
 
 def _value(totals: Totals, index: int, step: int, flags: tuple[str, ...]) -> StepValue:

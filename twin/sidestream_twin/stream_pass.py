@@ -16,8 +16,9 @@ from sidestream_store.twin.values import Computed, save_values
 from sidestream_twin.context import Pass
 from sidestream_twin.core.errors import ModelError
 from sidestream_twin.figures import Figure
+from sidestream_twin.meter_pass import look_at_meters
 from sidestream_twin.observations import observe
-from sidestream_twin.sensing import REGISTERS, max_gap_s, max_register_gap_s
+from sidestream_twin.sensing import REGISTERS, is_checked, looks_for_spikes, max_gap_s, max_register_gap_s
 from sidestream_twin.steps import Span, merged
 from sidestream_twin.stream_figures import compute_figure, gap_of
 
@@ -54,11 +55,13 @@ def update_streams(now: Pass, changed: Sequence[Changed]) -> StreamPass:
     figures = [(f, task) for f in now.plan.figures for task in _figure_tasks(now, f, touched)]
     observers = [s for stock in now.plan.stocks for s in stock.observers]
     sights = [(s, task) for s in observers for task in _near_tasks(now, (s,), max_gap_s(s), touched)]
-    tasks = [task for _, task in figures] + [task for _, task in sights]
+    looks = [(s, task) for s in now.plan.hub.sensors for task in _meter_tasks(now, s, touched)]
+    tasks = [task for _, task in (*figures, *sights, *looks)]
     raw = store_readings.load_readings(now.connection, [want for task in tasks for want in task.wanted])
     raw = store_readings.with_own_sd(now.connection, raw, [s.sensor_id for s in now.plan.hub.sensors if s.manual])
     computed, problems = _compute(now, figures, raw)
     count = save_values(now.connection, computed, now.step_s, now.now_at)
+    look_at_meters(now, [(sensor, task.span) for sensor, task in looks], raw)
     seen = tuple(task.span for _, task in sights)
     return StreamPass(tuple(computed), count, _see(now, sights, raw), seen, tuple(problems))
 
@@ -81,9 +84,16 @@ def _figure_tasks(now: Pass, figure: Figure, touched: Touched) -> list[_Task]:
     return _register_tasks(now, figure.sensors, spans)
 
 
+def _meter_tasks(now: Pass, sensor: HubSensor, touched: Touched) -> list[_Task]:
+    if sensor.role in REGISTERS:
+        return _register_tasks(now, (sensor,), merged(touched.get(sensor.sensor_id, ())))
+    return _near_tasks(now, (sensor,), max_gap_s(sensor), touched) if is_checked(sensor) else []
+
+
 def _near_tasks(now: Pass, sensors: Sequence[HubSensor], gap_s: float, touched: Touched) -> list[_Task]:
-    """A reading tells about time up to `gap_s` from it; what it means depends on readings as far away again."""
-    around = ceil(gap_s / now.step_s)
+    """A reading tells about time up to `gap_s` from it; whether it is believed depends on readings as far away again."""
+    judged = any(looks_for_spikes(sensor) for sensor in sensors)
+    around = ceil((2 if judged else 1) * gap_s / now.step_s)
     spans = merged(span.widened(around) for sensor in sensors for span in touched.get(sensor.sensor_id, ()))
     return [
         _Task(span, tuple(_want(sensor, span, now.step_s, 2 * gap_s) for sensor in sensors))

@@ -94,6 +94,46 @@ class Foreseen:
     q95_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class MeterEvent:
+    """What a register did within the last days; numbers in its own unit, None where nobody read or knows them."""
+
+    sensor: str
+    name: str
+    unit: str
+    kind: str
+    at: datetime
+    from_at: datetime
+    to_at: datetime
+    before: float | None
+    after: float | None
+    rise: float | None
+    unseen_from: datetime | None
+    unseen_to: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A sensor that has shown one value since `since_at`, longer than it can by chance."""
+
+    sensor: str
+    name: str
+    unit: str
+    value: float
+    since_at: datetime
+    stuck_s: float
+
+
+def meter_events(connection: Connection, now_at: datetime) -> list[MeterEvent]:
+    """What registers did: of the last week what left something unseen, of the last day the rest."""
+    return _rows(connection, MeterEvent, _METER_EVENTS, {"now": now_at})
+
+
+def stuck(connection: Connection, now_at: datetime) -> list[Stuck]:
+    """Sensors that stand still although they must move; not those of streams that are not live."""
+    return _rows(connection, Stuck, _STUCK, {"now": now_at})
+
+
 def flagged(connection: Connection) -> list[Flagged]:
     """Every flag of a newest figure; of a stream only while it is live."""
     return _rows(connection, Flagged, _FLAGGED, {})
@@ -192,4 +232,16 @@ FROM sidestream_v.node n CROSS JOIN unnest(ARRAY['overflow', 'run_dry']) AS e (e
 ) f
 WHERE f.outcome = 'expected' AND f.q50_at > %(now)s AND f.q50_at <= %(now)s + interval '1 day'
 ORDER BY 1, 3
+"""
+_METER_EVENTS = """
+SELECT e.sensor, e.name, e.unit, e.kind, e.at, e.from_at, e.to_at, e.before, e.after, e.rise, e.unseen_from, e.unseen_to
+FROM sidestream_v.meter_event e LEFT JOIN sidestream_v.stream x ON x.id = e.stream
+WHERE e.at <= %(now)s AND e.at > %(now)s - CASE WHEN e.rise IS NULL THEN interval '7 days' ELSE interval '1 day' END
+    AND (x.id IS NULL OR x.state = 'live')
+ORDER BY e.at, e.sensor
+"""
+_STUCK = """
+SELECT s.sensor, s.name, s.unit, s.value, s.since_at, s.stuck_s
+FROM sidestream_v.stuck_at(%(now)s) s LEFT JOIN sidestream_v.stream x ON x.id = s.stream
+WHERE x.id IS NULL OR x.state = 'live' ORDER BY 1
 """

@@ -77,10 +77,36 @@ class HubStream:
 
 
 @dataclass(frozen=True, slots=True)
+class HubSwap:
+    """The meter was exchanged at `at_s` (seconds since 1970 UTC): what the old one showed last, the new one first."""
+
+    at_s: float
+    last: float | None = None
+    first: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HubCounter:
+    """How a register counts, in the sensor's own unit: where it starts from zero again, and its fastest rise."""
+
+    rollover_at: float | None = None
+    max_per_h: float | None = None
+    swaps: tuple[HubSwap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HubChecks:
+    """Which values are not to be believed, in the sensor's own unit; None: as is usual for the quantity."""
+
+    spike: bool | None = None
+    max_change_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HubSensor:
     """A measuring point; limits and range are in its own unit, `si = value * si_factor + si_offset`.
 
-    `manual`: people read it, seldom and each time anew.
+    `manual`: people read it, seldom and each time anew. `resolution`: smallest step of what it shows.
     """
 
     sensor_id: int
@@ -101,6 +127,9 @@ class HubSensor:
     period_s: float | None
     manual: bool = False
     component: str | None = None
+    resolution: float | None = None
+    counter: HubCounter = HubCounter()
+    checks: HubChecks = HubChecks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +284,26 @@ def _streams(connection: Connection) -> tuple[HubStream, ...]:
 def _sensors(connection: Connection) -> tuple[HubSensor, ...]:
     rows = connection.execute(
         "SELECT s.sensor_id, s.id, d.party, s.quantity, s.role, s.stream, s.node, s.si_factor, s.si_offset, s.limit_pct,"
-        " s.limit_abs, s.random_pct, s.random_abs, s.range_low, s.range_high, s.period_s, s.manual, s.component"
+        " s.limit_abs, s.random_pct, s.random_abs, s.range_low, s.range_high, s.period_s, s.manual, s.component,"
+        " s.resolution, s.counter, s.checks"
         " FROM sidestream.sensor s JOIN sidestream.device d USING (device_id) WHERE s.removed_at IS NULL ORDER BY s.id"
     )
-    return tuple(HubSensor(*row) for row in rows)
+    return tuple(HubSensor(*(*row[:-2], counter_of(row[-2]), checks_of(row[-1]))) for row in rows)
+
+
+def counter_of(said: Mapping[str, Any] | None) -> HubCounter:
+    """How a register counts, from the words of hub.yaml, which the database keeps."""
+    if said is None:
+        return HubCounter()
+    swaps = ((datetime.fromisoformat(swap["at"]), swap["last"], swap["first"]) for swap in said["swaps"])
+    return HubCounter(
+        said["rollover_at"], said["max_per_h"], tuple(HubSwap(at.timestamp(), *shown) for at, *shown in swaps)
+    )
+
+
+def checks_of(said: Mapping[str, Any] | None) -> HubChecks:
+    """What is checked, from the words of hub.yaml."""
+    return HubChecks() if said is None else HubChecks(said["spike"], said["max_change_per_s"])
 
 
 def _lot_types(connection: Connection) -> tuple[HubLotType, ...]:

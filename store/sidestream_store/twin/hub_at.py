@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sidestream_contracts.balances import interval_s
 from sidestream_contracts.errors import ConfigurationError, DomainError
@@ -29,6 +29,8 @@ from sidestream_store.twin.hub import (
     HubVessel,
     HubYield,
     TwinHub,
+    checks_of,
+    counter_of,
     loss_of,
 )
 
@@ -161,7 +163,12 @@ def _sensors(file: HubFile, numbers: Mapping[str, _Numbered]) -> Iterable[HubSen
         yield HubSensor(
             numbers[s.id].sensor_id, s.id, party, s.quantity, s.role, s.stream, s.node, factor, offset, accuracy.limit_pct,
             accuracy.limit_abs, accuracy.random_pct, accuracy.random_abs, low, high, s.period_s, manual, s.component,
+            s.resolution, counter_of(_said(s.counter)), checks_of(_said(s.checks)),
         )  # fmt: skip
+
+
+def _said(part: BaseModel | None) -> dict[str, Any] | None:
+    return None if part is None else part.model_dump(mode="json")
 
 
 def _to_si(sensor: Sensor, known: _Numbered) -> tuple[float, float]:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidestream_twin.core.counters import CounterRules, totals_from_counter
+from sidestream_twin.core.counters import totals_from_counter
 from sidestream_twin.core.quality import Origin
+from sidestream_twin.core.register import CounterRules
 from sidestream_twin.core.series import Series
 from sidestream_twin.core.totals import CounterEvent, GapRules
 

@@ -25,12 +25,13 @@ COMPLETE = 1.0 - _ROUNDING
 
 
 class CounterEvent(IntFlag):
-    """What a counter did within a step: it rolled over (resolved), or the rise can't be known (reset, jump)."""
+    """What a counter did within a step: rolled over or was exchanged (resolved), or the rise can't be known (reset, jump)."""
 
     NONE = 0
     ROLLOVER = 1
     RESET = 2
     JUMP = 4
+    SWAP = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,82 @@
+"""What registers did and which sensors stand still, in words: what was seen, what was taken for granted, what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sidestream_store.findings.conditions import MeterEvent, Stuck
+from sidestream_store.findings.occurrences import Raised
+from sidestream_twin.explain.address import Address
+from sidestream_twin.finding_words import Meaning, Place, raised, shown_at
+
+_EVENTS = {
+    "rollover": Meaning(
+        "register_rollover", "note", "The register of {name} began again from zero: it went from {before} to {after}, which is "
+        "taken as a rise of {rise}.",
+        "Nothing, if counter.rollover_at in hub.yaml is right.",
+    ),
+    "reset": Meaning(
+        "register_reset", "warning", "The register of {name} fell from {before} to {after}: it was reset, or the meter was "
+        "exchanged. {unseen}",
+        "If the meter was exchanged, write it into hub.yaml at the sensor, with what both meters showed: "
+        "counter: {{swaps: [{{at: {at_iso}, last: {last}, first: {first}}}]}}. If the reading was wrong, `sidestream correct void`.",
+    ),
+    "jump": Meaning(
+        "register_jump", "warning", "The register of {name} went from {before} to {after}, more than can have flowed. {unseen}",
+        "Have the meter checked. Void a wrong reading with `sidestream correct void`; if it is right, counter.max_per_h in "
+        "hub.yaml is too low.",
+    ),
+    "swap": Meaning(
+        "meter_swapped", "note", "The meter of {name} was exchanged at {at}: the old one ended at {before}, the new one began at "
+        "{after}. {unseen}",
+        "Nothing, if hub.yaml gives both figures; `last` and `first` at its swap say what is missing.",
+    ),
+}  # fmt: skip
+_STUCK = Meaning(
+    "sensor_stuck", "warning", "{name} has shown {value} without the smallest change since {at}; by chance it does so for less "
+    "than {stuck}.",
+    "Look whether the sensor or its wire is broken, or whether something holds the value; checks.stuck_s in hub.yaml says how "
+    "long is too long.",
+)  # fmt: skip
+
+
+def of_meters(events: Iterable[MeterEvent]) -> Iterator[Raised]:
+    """Events of registers, each on its own."""
+    for event in events:
+        words = {
+            "name": event.name, "at": shown_at(event.at), "at_iso": f"{event.at:%Y-%m-%dT%H:%M:%SZ}",
+            "before": _amount(event.before, event.unit), "after": _amount(event.after, event.unit),
+            "rise": _amount(event.rise, event.unit), "unseen": _unseen(event),
+            "last": _number(event.before), "first": _number(event.after),
+        }  # fmt: skip
+        place = Place(
+            f"{event.sensor}@{event.at:%Y-%m-%dT%H:%M:%SZ}", ("sensor", event.sensor), Address(("sensor", event.sensor)),
+            event.at,
+        )  # fmt: skip
+        yield raised(_EVENTS[event.kind], place, words)
+
+
+def of_stuck(sensors: Iterable[Stuck]) -> Iterator[Raised]:
+    """Sensors that stand still although they must move."""
+    for one in sensors:
+        words = {
+            "name": one.name, "value": _amount(one.value, one.unit), "at": shown_at(one.since_at),
+            "stuck": f"{one.stuck_s:.0f} s",
+        }  # fmt: skip
+        place = Place(one.sensor, ("sensor", one.sensor), Address(("sensor", one.sensor)), one.since_at)
+        yield raised(_STUCK, place, words)
+
+
+def _unseen(event: MeterEvent) -> str:
+    if event.unseen_from is None or event.unseen_to is None:
+        return "Nothing was missed."
+    between = f"between {shown_at(event.unseen_from)} and {shown_at(event.unseen_to)}"
+    return f"What flowed {between} is not known."
+
+
+def _amount(value: float | None, unit: str) -> str:
+    return "an unknown number" if value is None else f"{value:.10g} {unit}"
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:.10g}"
