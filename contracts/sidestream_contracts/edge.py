@@ -18,6 +18,7 @@ from sidestream_contracts.edge_lines import ScaleDriver, ScannerDriver
 from sidestream_contracts.edge_modbus import ModbusDriver, check_lines
 from sidestream_contracts.edge_opcua import OpcUaDriver
 from sidestream_contracts.edge_plugins import PluginDriver
+from sidestream_contracts.edge_pulse import PulseDriver
 from sidestream_contracts.edge_rfid import LlrpDriver
 from sidestream_contracts.ids import Id
 from sidestream_contracts.messages import AnnouncedSensor
@@ -100,6 +101,7 @@ BuiltInDriver = (
     | OpcUaDriver
     | ScaleDriver
     | LlrpDriver
+    | PulseDriver
 )
 """Add a driver of ours here, and to the table in `sidestream_edge.drivers`."""
 

@@ -1,0 +1,1 @@
+"""Pulse and counter inputs."""
