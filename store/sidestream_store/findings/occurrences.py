@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
@@ -29,6 +29,9 @@ class Raised:
     since_at: datetime
 
 
+_COLUMNS = tuple(field.name for field in fields(Raised))
+
+
 def open_subjects(connection: Connection, kind: str) -> list[str]:
     """Subjects of which an occurrence of this kind has not returned to normal."""
     rows = connection.execute(
@@ -44,7 +47,9 @@ def save_raised(
 
     `kept` are conditions that nobody can tell about now. One that holds again after it returned is the next occurrence.
     """
-    rows = [asdict(each) | {"since_at": each.since_at.isoformat()} for each in raised]
+    rows = [
+        {name: getattr(each, name) for name in _COLUMNS} | {"since_at": each.since_at.isoformat()} for each in raised
+    ]
     names = [{"kind": kind, "subject": subject} for kind, subject in kept]
     found = connection.execute(
         _FOLLOW, {"rows": Jsonb(rows), "kept": Jsonb(names), "now": now_at, "away": AWAY_S}

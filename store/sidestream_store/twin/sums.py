@@ -6,6 +6,7 @@ same. Which sum answers a question is chosen by its reader; the sums never disag
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final
@@ -41,17 +42,20 @@ def other_of_pair(quantity: str) -> str:
 
 
 def _ranges(flows: Iterable[Computed], step_s: int) -> dict[str, Any]:
-    """Whole buckets of each figure that was computed and of the other of its pair, whose paired part changes with it."""
+    """Whole buckets of each figure that was computed and of the other of its pair, whose paired part changes with it.
+
+    Written once for all statements: the driver takes ten times as long for four arrays, and does it for each of them.
+    """
     bucket_s = max(QUARTER_S, step_s)
-    rows = sorted(set(_touched(flows, step_s, bucket_s)))
-    return {
-        "subject": [subject for subject, *_ in rows],
-        "quantity": [quantity for _, quantity, *_ in rows],
-        "from": [step_start(from_s, 1) for *_, from_s, _ in rows],
-        "to": [step_start(to_s, 1) for *_, to_s in rows],
-        "bucket_s": bucket_s,
-        "trust": list(TRUST),
-    }
+    rows = [
+        {"subject": subject, "quantity": quantity, "from_at": _said(from_s), "to_at": _said(to_s)}
+        for subject, quantity, from_s, to_s in sorted(set(_touched(flows, step_s, bucket_s)))
+    ]
+    return {"touched": json.dumps(rows), "bucket_s": bucket_s, "trust": list(TRUST)}
+
+
+def _said(at_s: int) -> str:
+    return step_start(at_s, 1).isoformat()
 
 
 def _touched(flows: Iterable[Computed], step_s: int, bucket_s: int) -> Iterator[tuple[str, str, int, int]]:
@@ -61,8 +65,8 @@ def _touched(flows: Iterable[Computed], step_s: int, bucket_s: int) -> Iterator[
             yield part.subject.id, quantity, from_s, to_s
 
 
-_TOUCHED: Final = """unnest(%(subject)s::text[], %(quantity)s::text[], %(from)s::timestamptz[], %(to)s::timestamptz[])
-    AS c (subject, quantity, from_at, to_at)"""
+_TOUCHED: Final = """jsonb_to_recordset(%(touched)s::jsonb)
+    AS c (subject text, quantity text, from_at timestamptz, to_at timestamptz)"""
 _DELETE_QUARTERS: Final = f"""
 DELETE FROM sidestream.twin_sum s USING {_TOUCHED}
 WHERE s.subject = c.subject AND s.quantity = c.quantity AND s.bucket >= c.from_at AND s.bucket < c.to_at
