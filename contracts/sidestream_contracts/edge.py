@@ -33,7 +33,15 @@ class Outbox(FilePart):
     """Where frames wait until the hub has committed them."""
 
     path: str = Field(default="outbox.sqlite", description="relative to edge.yaml")
-    max_mb: Positive = 1024.0
+    max_mb: Positive = Field(
+        default=1024.0,
+        description="above it nothing more is taken: of lane bulk from 80 % on, of live from 100 %, of scans never",
+    )
+    max_days: Positive | None = Field(
+        default=None,
+        description="the same by age: how long the oldest frame may have waited for the hub, by the gateway's clock; left out: "
+        "no bound. Nothing that is stored is ever thrown away",
+    )
     journal: bool = Field(default=False, description="keep a copy of every frame for counting (tests, demo)")
 
 

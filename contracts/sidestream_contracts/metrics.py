@@ -72,7 +72,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("sidestream_edge_outbox_limit_bytes", "gauge", (), "`outbox.max_mb` of edge.yaml"),
     Metric("sidestream_edge_parked_frames", "gauge", (), "frames kept apart because the broker would not carry them"),
     Metric("sidestream_edge_held", "gauge", ("lane", "reason"), "1 while nothing is taken from that lane's drivers; no sample else"),
-    Metric("sidestream_edge_refused_readings_total", "counter", ("reason",), "readings that live drivers had to drop: `outbox_full`, `disk_low`, `disk_full`, `busy`"),
+    Metric("sidestream_edge_refused_readings_total", "counter", ("reason",), "readings that live drivers had to drop: `outbox_full`, `outbox_old`, `disk_low`, `disk_full`, `busy`"),
     Metric("sidestream_edge_broker_connected", "gauge", (), "1 while the broker is there, else 0"),
     Metric("sidestream_edge_driver_running", "gauge", ("driver",), "1 while the driver reads its device, or has read its file to the end, else 0"),
     Metric("sidestream_edge_driver_restarts_total", "counter", ("driver",), "how often it was started again"),

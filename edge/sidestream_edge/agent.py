@@ -40,6 +40,7 @@ from sidestream_edge.supervisor import Supervised, supervise
 log = structlog.get_logger()
 
 TICK_S = 0.25
+DAY_S = 86_400
 DRIVERS_STOP_S = 0.6
 PUBLISHER_STOP_S = 0.8
 
@@ -161,7 +162,7 @@ class Agent:
         return samples(self.status(), broker_connected=self._publisher.connected)
 
     def refused(self) -> dict[str, int]:
-        """Readings that live drivers had to drop, by reason: `outbox_full`, `disk_low`, `disk_full`, `busy`."""
+        """Readings that live drivers had to drop, by reason: `outbox_full`, `outbox_old`, `disk_low`, `disk_full`, `busy`."""
         found: dict[str, int] = {}
         for driver in self._drivers:
             for counter, count in driver.counters().items():
@@ -202,6 +203,12 @@ class Agent:
                 f"The outbox's disk has {disk.free_bytes / 1e6:.1f} of {disk.total_bytes / 1e6:.0f} MB free: nothing of lane"
                 f" {' and '.join(held)} is taken, the rest is kept for scans. Free space on it."
             )
+        if "outbox_old" in held.values():
+            return (
+                f"The oldest frame in the outbox has waited {self._outbox.fullness().oldest_s / DAY_S:.1f} days for the hub, of"
+                f" {self._edge.outbox.max_days:g}: nothing of lane {' and '.join(held)} is taken until the hub acknowledges."
+                " Check the broker and the hub, or raise outbox.max_days in edge.yaml."
+            )
         return (
             f"The outbox holds {self._outbox.size_bytes / 1e6:.1f} of {self._edge.outbox.max_mb:g} MB: nothing of lane"
             f" {' and '.join(held)} is taken until the hub acknowledges. Check the broker and the hub, or raise"
@@ -217,7 +224,10 @@ def run(edge: EdgeFile, base: Path, stop: threading.Event, *, until_drained: boo
     """
     path = base / edge.outbox.path
     with OutboxLock(path):
-        outbox = Outbox(path, max_bytes=int(edge.outbox.max_mb * 1e6), journal=edge.outbox.journal, merge=merged)
+        bounds = int(edge.outbox.max_mb * 1e6), (edge.outbox.max_days or float("inf")) * DAY_S
+        outbox = Outbox(
+            path, max_bytes=bounds[0], max_age_s=bounds[1], journal=edge.outbox.journal, merge=merged
+        )  # fmt: skip
         if outbox.set_aside is not None:
             log.error(
                 "the outbox could not be read and was moved aside; what it held is not sent. Try `sqlite3 FILE .recover`",

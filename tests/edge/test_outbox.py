@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -312,6 +313,31 @@ def test_bulk_is_refused_first_then_live_and_scans_never(path: Path) -> None:
     outbox.append(drafts("live", b"x" * 20_000))
     assert [outbox.refusal(lane) for lane in ("scan", "live", "bulk")] == [None, "outbox_full", "outbox_full"]
     outbox.acknowledge(Acknowledgement(epoch=outbox.epoch, lane="live", upto=2))
+    assert not outbox.fullness().refused
+    outbox.close()
+
+
+def test_what_has_waited_too_long_refuses_bulk_first_then_live_never_scans_and_loses_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidestream_edge.outbox.room.LOOK_AT_AGE_S", 0.0)
+    outbox = Outbox(path, max_age_s=1000.0)
+    outbox.append([*drafts("live", b"1"), *drafts("scan", b"2")])
+
+    def told_at(waited: timedelta) -> list[str | None]:
+        stored_at = (datetime.now(UTC) - waited).isoformat()
+        outbox._db.execute("UPDATE frame SET stored_at = ? WHERE lane = 'live'", (stored_at,))
+        return [outbox.refusal(lane) for lane in ("scan", "live", "bulk")]
+
+    assert told_at(timedelta(seconds=700)) == [None, None, None]
+    assert told_at(timedelta(seconds=850)) == [None, None, "outbox_old"]
+    assert told_at(timedelta(seconds=1100)) == [None, "outbox_old", "outbox_old"]
+    assert outbox.fullness().oldest_s > 1000
+    assert told_at(timedelta(days=56 * 365)) == [None, None, None], "stored while the clock said 1970"
+    assert told_at(timedelta(days=-10)) == [None, None, None], "stored while the clock was ahead"
+    assert len(keys(outbox, "live")) == 1
+    told_at(timedelta(seconds=1100))
+    outbox.acknowledge(Acknowledgement(epoch=outbox.epoch, lane="live", upto=1))
     assert not outbox.fullness().refused
     outbox.close()
 

@@ -26,6 +26,7 @@ MOST_NOTES = 50
 
 _DROPPED = {
     "outbox_full": "it holds as much as outbox.max_mb allows",
+    "outbox_old": "what it holds has waited as long as outbox.max_days allows",
     "disk_low": "the last of its disk is kept for scans",
     "disk_full": "its disk is full",
     "busy": "the agent does not keep up",

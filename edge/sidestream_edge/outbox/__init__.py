@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from sidestream_edge.outbox.aside import Draft
+from sidestream_edge.outbox.corrupt import OutboxCorruptError
 from sidestream_edge.outbox.glance import journal_end, journal_epochs, waiting_frames, waiting_lanes
 from sidestream_edge.outbox.journal import read_journal
 from sidestream_edge.outbox.lock import OutboxLock, lock_holder
 from sidestream_edge.outbox.places import Backlog, Place, Stored
 from sidestream_edge.outbox.room import Fullness, Refusal
-from sidestream_edge.outbox.store import Outbox, OutboxCorruptError
+from sidestream_edge.outbox.store import Outbox
 
 __all__ = [
     "Backlog",

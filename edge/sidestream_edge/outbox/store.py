@@ -20,26 +20,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sidestream_contracts import failpoint
-from sidestream_contracts.errors import SidestreamError, TransientError
+from sidestream_contracts.errors import TransientError
 from sidestream_contracts.frame import LANES, FrameKey, Lane, ParkedFrame, encode, payload_hash
 from sidestream_contracts.messages import Acknowledgement, LaneStatus
 from sidestream_edge.measurement import Mark
 from sidestream_edge.outbox import aside
 from sidestream_edge.outbox.aside import Draft, Merge, MessageChannel
 from sidestream_edge.outbox.ballast import Ballast
+from sidestream_edge.outbox.corrupt import OutboxCorruptError
 from sidestream_edge.outbox.keyed import insert_epoch, insert_frames
 from sidestream_edge.outbox.places import Backlog, Place, Stored
-from sidestream_edge.outbox.room import Fullness, Refusal, Room
+from sidestream_edge.outbox.room import Age, Fullness, Refusal, Room
 from sidestream_edge.outbox.schema import now_text, open_file, upgrade
 
 LimitSource = Literal["announced", "learnt"]
 
 ROW_BYTES = 200
 """What a frame costs beside its payload: key, hash, time, index."""
-
-
-class OutboxCorruptError(SidestreamError):
-    """The outbox file became unreadable while in use; at the next start it is moved aside and named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +57,16 @@ class Outbox:
     """
 
     def __init__(
-        self, path: Path, *, max_bytes: int = 1 << 30, journal: bool = False, merge: Merge = aside.one_by_one
-    ) -> None:
+        self, path: Path, *, max_bytes: int = 1 << 30, max_age_s: float = float("inf"), journal: bool = False,
+        merge: Merge = aside.one_by_one,
+    ) -> None:  # fmt: skip
         self._path = path
         self._merge = merge
         self._journal = journal
         self._lock = threading.RLock()
         self._ballast = Ballast(path)
         self._db, self.set_aside = open_file(path)
-        self._room = Room(path.parent, max_bytes)
+        self._room = Room(path.parent, max_bytes, age=Age(max_age_s, self.oldest_at))
         self._acknowledged_s = time.monotonic()
         self.epoch = secrets.token_hex(16)
         self._epoch_id = 0
@@ -316,7 +314,7 @@ class Outbox:
     def fullness(self) -> Fullness:
         """How full outbox and disk are; may be asked at any time."""
         refused = {lane: why for lane in LANES if (why := self.refusal(lane)) is not None}
-        return Fullness(self.size_bytes, self._room.max_bytes, self._room.disk, refused)
+        return Fullness(self.size_bytes, self._room.max_bytes, self._room.disk, refused, self._room.oldest_s)
 
     def tend(self) -> None:
         """To be called now and then: begins if that could not be done yet, and gets the ballast back.
