@@ -34,14 +34,16 @@ $(UV):
 setup-system: ## install mosquitto, socat and chromium where that is allowed, else say how
 	@scripts/install-system-packages mosquitto mosquitto_sub=mosquitto-clients chromium socat
 
-NODE_FOLDERS := tests/timescale tests/edge/sparkplug tests/edge/modbus_servers
-setup-node: .build/node-synced ## TimescaleDB in WebAssembly, a Sparkplug edge node and Modbus servers, to test with
+NODE_FOLDERS := tests/timescale tests/edge/sparkplug tests/edge/modbus_servers tests/edge/opcua
+setup-node: .build/node-synced ## TimescaleDB in WebAssembly, a Sparkplug edge node, Modbus and OPC UA servers, to test with
 
 .build/node-synced: $(NODE_FOLDERS:=/package-lock.json)
 	@mkdir -p .build
-	@if command -v npm >/dev/null; then for folder in $(NODE_FOLDERS); do \
-	  echo "==> installing $$folder" >&2; \
-	  (cd $$folder && npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error >&2) || exit 1; done; \
+	@if command -v npm >/dev/null; then \
+	  for folder in $(NODE_FOLDERS); do \
+	    echo "==> installing $$folder" >&2; \
+	    (cd $$folder && npm ci --legacy-peer-deps --no-audit --no-fund --loglevel=error >&2) & pids="$$pids $$!"; \
+	  done; for pid in $$pids; do wait $$pid || exit 1; done; \
 	else echo "==> node is missing, the tests of $(NODE_FOLDERS) are skipped; to run them too: apt-get install -y nodejs npm" >&2; fi
 	@touch $@
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -33,6 +35,8 @@ class NodeServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
+        self.index = 2
+        """Today's index of namespace urn:test:plant."""
         self._process: subprocess.Popen[str] | None = None
         self._said: list[str] = []
 
@@ -40,10 +44,15 @@ class NodeServer:
     def url(self) -> str:
         return f"opc.tcp://127.0.0.1:{self.port}/plant"
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
     def start(self, *before: str, **how: bool) -> NodeServer:
         """Starts it, tells it `before` while nobody can reach it, and waits until it listens."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._said = []
+        self.index = 3 if how.get("shift") else 2
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(NODE), str(FOLDER / "server.js"), str(self.port), str(self.folder), json.dumps(how)],
@@ -77,6 +86,60 @@ class NodeServer:
                 assert pipe is not None
                 pipe.close()
             self._process = None
+
+
+class Cable:
+    """A TCP line to a server's `port`; nothing listens before it is plugged in; it can be cut (everybody sees it) and mended."""
+
+    def __init__(self, port: int, *, plugged: bool = True) -> None:
+        self._to = port
+        self._pairs: list[socket.socket] = []
+        self._whole = True
+        self._server = socket.socket()
+        self._server.bind(("127.0.0.1", 0))
+        self.url = f"opc.tcp://127.0.0.1:{self._server.getsockname()[1]}/plant"
+        if plugged:
+            self.plug()
+
+    def plug(self) -> None:
+        self._server.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._server.accept()
+                if not self._whole:
+                    near.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self._to))
+                self._pairs += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _carry(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def cut(self) -> None:
+        self._whole = False
+        for end in self._pairs:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        self._whole = True
+
+    def close(self) -> None:
+        self.cut()
+        self._server.close()
+        for end in self._pairs:
+            end.close()
 
 
 class Watched:
@@ -136,6 +199,7 @@ class Watched:
         return until(condition, f"{what}; the driver says {self.error!r}")
 
     def close(self) -> None:
+        """May be called twice."""
         self._stop.set()
         self._thread.join(15)
         assert not self._thread.is_alive()

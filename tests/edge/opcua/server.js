@@ -21,6 +21,7 @@ const certificates = new OPCUACertificateManager({
 const server = new OPCUAServer({
   port: Number(port), host: "127.0.0.1", hostname: "localhost", resourcePath: "/plant", userManager: users,
   serverCertificateManager: certificates, userCertificateManager: certificates, buildInfo: { productName: "TestPlant" },
+  serverCapabilities: { minSupportedSampleRate: 0 }, // with a sampling interval of 0 every change is then delivered
   serverInfo: { applicationUri: "urn:test:plant:server" }, isAuditing: false,
 });
 const variables = {};
@@ -33,7 +34,7 @@ function build() {
   const root = plant.addObject({ browseName: "Plant", organizedBy: space.rootFolder.objects });
   const line = plant.addObject({ browseName: "Line/1", componentOf: root });
   const add = (name, dataType, value, extra = {}) => {
-    const common = { componentOf: line, browseName: name, nodeId: `s=Line1.${name}`, dataType, minimumSamplingInterval: 20, ...extra };
+    const common = { componentOf: line, browseName: name, nodeId: `s=Line1.${name}`, dataType, minimumSamplingInterval: 0, ...extra };
     const node = extra.engineeringUnits
       ? plant.addAnalogDataItem({ ...common, engineeringUnitsRange: { low: 0, high: 100 } })
       : plant.addVariable(common);

@@ -123,6 +123,9 @@ class Link:
         try:
             await client.send_hello()
             await client.open_secure_channel()
+        except AssertionError as error:  # so asyncua tells that the server refused the channel; it forgets the code
+            client.disconnect_socket()
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadSecurityChecksFailed) from error
         except BaseException:
             client.disconnect_socket()
             raise
