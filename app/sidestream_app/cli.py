@@ -150,6 +150,7 @@ app.command(correct)
 
 bench = App(name="bench", help="Measure this machine: the same keys each time, progress on stderr.")
 bench.command(f"{_HERE}.bench:ingest", help="Frames into the database, against raw COPY.")
+bench.command(f"{_HERE}.bench:edge", help="What the edge agent costs a gateway, and how fast a backlog drains.")
 bench.command(f"{_HERE}.bench:query", help="Every dashboard panel's SQL over a month of a large hub.")
 bench.command(f"{_HERE}.bench:twin", help="Reconciliation of up to 3 000 flows; --study: how good its statistics are.")
 app.command(bench)

@@ -27,6 +27,12 @@ def waiting_lanes(path: Path) -> list[LaneStatus]:
     ]
 
 
+def frames_made(path: Path) -> int:
+    """How many frames the agent has stored in its newest epoch, acknowledged ones too. DomainError where there is no outbox."""
+    newest = "SELECT COALESCE(sum(last_seq), 0) FROM assigned WHERE epoch_id = (SELECT max(id) FROM epoch)"
+    return int(_ask(path, newest)[0][0])
+
+
 def journal_end(path: Path) -> int:
     """A mark behind the journal's last entry, 0 where there is no outbox yet; what comes later lies after it."""
     return int(_ask(path, "SELECT COALESCE(max(id), 0) FROM journal")[0][0]) if path.exists() else 0
@@ -41,4 +47,7 @@ def _ask(path: Path, question: str, *values: object) -> list[Any]:
     if not path.exists():
         raise DomainError(f"There is no outbox {path}.")
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as db:
-        return db.execute(question, values).fetchall()
+        try:
+            return db.execute(question, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise DomainError(f"{path} can't be looked into now: {error}.") from error

@@ -1,0 +1,1 @@
+"""What the edge agent costs a gateway: memory, processor, disk, and how long a day's backlog takes."""
