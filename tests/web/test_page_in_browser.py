@@ -18,13 +18,21 @@ ROOMY = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         found = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
         browser = playwright.chromium.launch(executable_path=found, args=QUIET)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """Without a page that another test left open."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
 
 
 def open_page(browser: Browser, url: str, size: dict[str, int], **settings: Any) -> tuple[Page, list[str]]:
