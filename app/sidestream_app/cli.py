@@ -63,7 +63,9 @@ export.command(f"{_HERE}.export:scans", help="Codes as they were read.")
 app.command(export)
 
 edge = App(name="edge", help="The agent on a gateway: reads devices, keeps every reading until the hub has it.")
-edge.command(f"{_HERE}.edge:check", help="Check an edge.yaml; every mistake with file, line and a way out.")
+edge.command(
+    f"{_HERE}.edge_check:check", help="From edge.yaml to the database row: where does it stop, and what to do?"
+)
 edge.command(f"{_HERE}.edge:run", help="Run the agent until SIGTERM or Ctrl-C.")
 edge.command(f"{_HERE}.edge_status:status", help="How the agent here and its devices are doing, without the broker.")
 edge.command(f"{_HERE}.edge_tail:tail", help="Readings as they pass, with quality in words.")

@@ -149,7 +149,11 @@ class Agent:
             "address": f"{self._edge.hub}/{self._edge.party}/{self._edge.device}",
             "pid": os.getpid(),
             "started_at": self._started_at.isoformat(),
-            "broker": {"address": f"{broker.host}:{broker.port}", "connected": self._publisher.connected},
+            "broker": {
+                "address": f"{broker.host}:{broker.port}",
+                "connected": self._publisher.connected,
+                "ends": self._publisher.ends,
+            },
             "hub": {
                 "acknowledged_at": word.acknowledged_at.isoformat() if word.acknowledged_at else None,
                 "clock_off_s": word.clock_off_s,

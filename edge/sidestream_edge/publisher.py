@@ -54,6 +54,8 @@ class Publisher:
         self.trouble: str | None = None
         self.connected = False
         self.hub_word = HubWord()
+        self.ends = 0
+        """Connections that stood and then ended, since the start."""
 
     def start(self) -> None:
         """Begins to connect and send; returns at once."""
@@ -127,6 +129,7 @@ class Publisher:
             else:
                 connection.abandon()
         if session.lost is not None:
+            self.ends += was_up
             hint = self._hint(client_id) if was_up else ""
             raise TransientError(
                 f"The broker {broker.host}:{broker.port} is gone: {session.lost}. Connecting again.{hint}"
