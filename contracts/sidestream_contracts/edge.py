@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, Tag
 from sidestream_contracts import yamlfile
 from sidestream_contracts.edge_brokers import Broker, Host, MqttDriver, Port, SparkplugDriver
 from sidestream_contracts.edge_driver import DriverPart, announced_as
+from sidestream_contracts.edge_http import HttpDriver
 from sidestream_contracts.edge_lines import ScaleDriver, ScannerDriver
 from sidestream_contracts.edge_modbus import ModbusDriver, check_lines
 from sidestream_contracts.edge_opcua import OpcUaDriver
@@ -110,6 +111,7 @@ BuiltInDriver = (
     | ScaleDriver
     | LlrpDriver
     | PulseDriver
+    | HttpDriver
 )
 """Add a driver of ours here, and to the table in `sidestream_edge.drivers`."""
 

@@ -40,6 +40,10 @@ class MqttTime(FilePart):
     format: Literal["iso8601", "epoch_s", "epoch_ms", "epoch_us"] = Field(
         description="iso8601 with a zone, or seconds, ms, µs since 1970-01-01 UTC"
     )
+    zone: Annotated[str, Field(pattern=r"^(UTC|[+-][01][0-9]:[0-5][0-9])$")] | None = Field(
+        default=None,
+        description="iso8601 without a zone: UTC, or the offset that the device keeps all year, e.g. +01:00",
+    )
 
 
 class MqttQuality(FilePart):
@@ -88,7 +92,7 @@ class MqttDriver(DriverPart):
         """Without those of which the topic tells the id: they are announced when they are met."""
         for topic in self.topics:
             for sensor in topic.sensors:
-                if not LEVEL.search(sensor.id):
+                if re.match(ID_PATTERN, sensor.id):
                     yield AnnouncedSensor(
                         id=sensor.id, driver=self.id, unit=sensor.unit, quantity=sensor.quantity,
                         delivery="at_least_once" if topic.time is None else "once",

@@ -12,8 +12,9 @@ from test_edge_brokers import problems
 
 from sidestream_contracts.edge_brokers import MqttTime, MqttTopic
 from sidestream_contracts.errors import ContractError
-from sidestream_edge.drivers.mqtt import values
-from sidestream_edge.drivers.mqtt.mapping import Found, Mapping, Message
+from sidestream_edge.drivers import values
+from sidestream_edge.drivers.bodies import Found
+from sidestream_edge.drivers.mqtt.mapping import Mapping, Message
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000

@@ -22,6 +22,7 @@ TABLE: dict[str, str] = {
     "scanner": f"{_HERE}.scanner.driver:build",
     "scale": f"{_HERE}.scale.driver:build",
     "pulse": f"{_HERE}.pulse.driver:build",
+    "http": f"{_HERE}.http.driver:build",
     "recorded": f"{_HERE}.recorded.driver:build",
     "mqtt": f"{_HERE}.mqtt.driver:build",
     "sparkplug": f"{_HERE}.sparkplug.driver:build",

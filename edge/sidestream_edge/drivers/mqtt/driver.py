@@ -20,7 +20,8 @@ from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_edge.backoff import Backoff
 from sidestream_edge.connection import Connected, Connection, Event, Keep, Lost, Received, Refused
 from sidestream_edge.drivers.base import BEAT_S, DriverContext
-from sidestream_edge.drivers.mqtt.mapping import Found, Mapping, Message
+from sidestream_edge.drivers.bodies import Found
+from sidestream_edge.drivers.mqtt.mapping import Mapping, Message
 from sidestream_edge.drivers.reminder import Reminder
 from sidestream_edge.measurement import Batch, Reading, now_us
 
@@ -131,8 +132,8 @@ class Mqtt:
         """`null` for sensors of which something unusable came: when that begins, and then once a minute."""
         for fault in found.faults:
             whose = f" ({fault.sensor})" if fault.sensor else ""
-            text = f"Driver {self.id}, topic {fault.topic}{whose}: {fault.text}."
-            context.reject(fault.topic, fault.reason, text)
+            text = f"Driver {self.id}, topic {fault.where}{whose}: {fault.text}."
+            context.reject(fault.where, fault.reason, text)
         sensors = [fault.sensor for fault in found.faults if fault.sensor]
         return [Reading(s, now_us(), None, Quality.BAD) for s in self._reminder.due(sensors, time.monotonic())]
 

@@ -75,7 +75,7 @@ def boolean(raw: Any) -> float:
 
 def time_us(raw: Any, how: MqttTime, now: datetime) -> int:
     """µs UTC; ContractError `bad_time`, `time_without_zone`, `time_impossible` (before 2000, or over a day ahead of `now`)."""
-    t = _iso_us(raw) if how.format == "iso8601" else _epoch_us(raw, _PER_SECOND[how.format])
+    t = _iso_us(raw, how.zone) if how.format == "iso8601" else _epoch_us(raw, _PER_SECOND[how.format])
     latest_us = int((now + _AHEAD).timestamp() * 1e6)
     if not _EARLIEST_US <= t <= latest_us:
         raise ContractError(
@@ -85,13 +85,18 @@ def time_us(raw: Any, how: MqttTime, now: datetime) -> int:
     return t
 
 
-def _iso_us(raw: Any) -> int:
+def _iso_us(raw: Any, zone: str | None) -> int:
     try:
         when = datetime.fromisoformat(raw)
     except (TypeError, ValueError) as error:
         raise ContractError("bad_time", f"{shown(raw)} is no time in ISO 8601") from error
+    if when.tzinfo is None and zone is not None:
+        when = datetime.fromisoformat(f"{when.isoformat()}{'+00:00' if zone == 'UTC' else zone}")
     if when.tzinfo is None:
-        raise ContractError("time_without_zone", f"{shown(raw)} has no zone, so nobody knows when that was")
+        raise ContractError(
+            "time_without_zone",
+            f"{shown(raw)} has no zone, so nobody knows when that was; write `time.zone` if it is always the same",
+        )
     since = when - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 

@@ -1,0 +1,1 @@
+"""Loggers that send their values by HTTP POST."""
