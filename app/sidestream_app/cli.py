@@ -72,7 +72,9 @@ edge.command(f"{_HERE}.edge_tail:tail", help="Readings as they pass, with qualit
 edge.command(f"{_HERE}.edge_drivers:drivers", help="Which drivers this machine has, those of other packages too.")
 probe = App(name="probe", help="What a device offers, and a draft of the `edge.yaml` that reads it.")
 probe.command(f"{_HERE}.edge_probe:modbus", help="Units, identification and registers of a Modbus device or line.")
+probe.command(f"{_HERE}.edge_opcua:opcua", help="Endpoints and variables of an OPC UA server.")
 edge.command(probe)
+edge.command(f"{_HERE}.edge_opcua:certificate", help="The certificates by which OPC UA servers know this gateway.")
 app.command(edge)
 
 ingest = App(name="ingest", help="From MQTT into the database, once each.")

@@ -95,6 +95,8 @@ class Cable:
         self._to = port
         self._pairs: list[socket.socket] = []
         self._whole = True
+        self.refused = 0
+        """Attempts to connect while it was cut."""
         self._server = socket.socket()
         self._server.bind(("127.0.0.1", 0))
         self.url = f"opc.tcp://127.0.0.1:{self._server.getsockname()[1]}/plant"
@@ -110,6 +112,7 @@ class Cable:
             while True:
                 near, _ = self._server.accept()
                 if not self._whole:
+                    self.refused += 1
                     near.close()
                     continue
                 far = socket.create_connection(("127.0.0.1", self._to))

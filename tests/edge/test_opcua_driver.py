@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from edge_rig import free_port
 from opcua_rig import NODE, Cable, NodeServer, Watched
 
-from sidestream_contracts.edge_opcua import OpcUaDriver
+from sidestream_contracts.edge import load_edge
+from sidestream_contracts.edge_opcua import OpcUaDriver, OpcUaSecurity
+from sidestream_contracts.errors import TransientError
+from sidestream_edge.probe.draft import Head, edge_yaml
+from sidestream_edge.probe.opcua import Manner, probe
+from sidestream_edge.probe.opcua_report import driver_sections, lines
 
 pytestmark = [
     pytest.mark.server,
@@ -101,12 +108,15 @@ def test_a_server_that_is_absent_at_first_is_read_with_the_times_states_and_type
 
 
 def test_a_frozen_server_is_stale_and_goes_on_when_it_thaws(running: NodeServer, watch: Callable[..., Watched]) -> None:
-    driver = watch(running.url, FLOW, timeout_s=0.7)
-    driver.until(lambda: driver.status.last_good_at, "it is read")
+    driver, other = watch(running.url, FLOW, timeout_s=0.7), watch(running.url, FLOW, timeout_s=9)
+    driver.until(lambda: driver.status.last_good_at and other.status.last_good_at, "it is read")
     try:
         running.signal(signal.SIGSTOP)
         driver.until(lambda: "does not answer" in driver.error, "silence is told")
         driver.until(lambda: driver.readings("flow")[-1][2:] == (None, 2), "no old value stands for a new one")
+        began_s = time.monotonic()
+        other.close()
+        assert time.monotonic() - began_s < 5, "the agent can end while the server is frozen"
     finally:
         running.signal(signal.SIGCONT)
     running.tell("set Flow 7.25")
@@ -125,6 +135,10 @@ def test_what_happens_while_the_line_is_cut_comes_later_with_its_own_times_and_o
     cable.cut()
     running.tell(*(f"set Flow {n} {at_ms + n}" for n in range(1000, 1200)))
     driver.until(lambda: driver.error, "the cut is told")
+    threads, files = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    driver.until(lambda: cable.refused >= 2, "it tries several times")
+    assert threading.active_count() <= threads
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files + 2
     cable.mend()
     driver.until(lambda: 1199.0 in driver.values("flow"), "it goes on")
     assert [(r.t, r.val) for r in driver.readings("flow") if (r.val or 0) >= 1000] == [
@@ -132,6 +146,25 @@ def test_what_happens_while_the_line_is_cut_comes_later_with_its_own_times_and_o
     ]
     assert "gaps" not in driver.status.counters
     cable.close()
+
+
+def test_a_probe_lists_what_is_there_and_drafts_a_file_that_reads_it(running: NodeServer, tmp_path: Path) -> None:
+    found = probe(running.url, Manner(keys=tmp_path / "opcua"), lambda _: None)
+    assert {one.shown for one in found.endpoints} >= {"no security", "Basic256Sha256, SignAndEncrypt"}
+    known = {variable.node: variable for variable in found.variables}
+    flow = known["nsu=urn:test:plant;s=Line1.Flow"]
+    assert (flow.names, flow.type, flow.unit and flow.unit.ucum) == (("Plant", "Line/1", "Flow"), "Double", "m3/h")
+    assert "array of 3 Double" in (known["nsu=urn:test:plant;s=Line1.Profile"].why_not or "")
+    assert len([1 for variable in found.variables if variable.names[-1] == "Twin"]) == 2
+    draft = tmp_path / "edge.yaml"
+    draft.write_text(edge_yaml(Head("h", "p"), [], driver_sections(found, None)))
+    (driver,) = load_edge(draft).drivers
+    assert {"line-1-flow", "line-1-twin", "line-1-twin-2"} <= {sensor.id for sensor in driver.sensors}
+    assert any("Plant/Line&/1/Flow" in line for line in lines(found))
+    secured = probe(running.url, Manner(keys=tmp_path / "opcua", security=OpcUaSecurity()), lambda _: None)
+    assert "is not trusted here" in (secured.refused or "")
+    with pytest.raises(TransientError, match="can't be reached"):
+        probe(f"opc.tcp://127.0.0.1:{free_port()}", Manner(timeout_s=2), lambda _: None)
 
 
 def test_trust_is_asked_for_on_both_sides_in_words_and_then_the_line_is_encrypted(

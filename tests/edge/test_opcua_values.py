@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidestream_app.commands.edge_opcua import certificate
 from sidestream_contracts.edge_opcua import OpcUaDriver, OpcUaSensor
 from sidestream_contracts.errors import ConfigurationError, ContractError, TransientError
 from sidestream_edge.drivers.opcua import status, words
@@ -208,3 +210,21 @@ def told(**changed: object) -> str:
 def test_what_cannot_be_meant_is_told_before_anything_connects(changed: dict, says: str) -> None:
     assert says in told(**changed)
     assert bool(told(**changed)) == bool(says)
+
+
+def test_the_command_shows_the_certificate_that_a_server_must_trust(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "edge.yaml"
+    head = "version: 1\nhub: h\nparty: p\ndevice: gw\nbroker: {host: 127.0.0.1}\ndrivers:\n"
+    driver = "  - {id: plc, type: opcua, url: opc.tcp://a, sensors: [{id: x, path: A}]%s}\n"
+    file.write_text(head + driver % "")
+    with pytest.raises(ConfigurationError, match="no certificate is needed"):
+        certificate(file)
+    file.write_text(head + driver % ", security: {mode: Sign}")
+    assert certificate(file, as_json=True) == 0
+    (told_,) = json.loads(capsys.readouterr().out)["certificates"]
+    assert told_["application_uri"] == "urn:sidestream:h:p:gw"
+    assert (tmp_path / "opcua" / "own.der").read_bytes()
+    assert certificate(file) == 0
+    assert told_["thumbprint"] in capsys.readouterr().out

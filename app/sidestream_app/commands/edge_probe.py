@@ -90,11 +90,12 @@ def modbus(
     else:
         print("\n".join(said))
     if write is not None:
-        _write(write, draft, overwrite=overwrite)
+        put_draft(write, draft, overwrite=overwrite)
     return 0 if found.units else 1
 
 
-def _write(path: Path, draft: str | None, *, overwrite: bool) -> None:
+def put_draft(path: Path, draft: str | None, *, overwrite: bool) -> None:
+    """Writes the draft and says what to do with it; says so where there is none."""
     if draft is None:
         print(f"{path}: not written, since nothing was found that could be read.", file=sys.stderr)
         return

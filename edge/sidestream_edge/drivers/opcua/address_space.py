@@ -21,6 +21,7 @@ AT_ONCE = 100
 
 MOST_REFERENCES = 1000
 OBJECTS = ua.NodeId(ua.ObjectIds.ObjectsFolder)
+_PROPERTY = ua.NodeId(ua.ObjectIds.HasProperty)
 _HIERARCHICAL = ua.NodeId(ua.ObjectIds.HierarchicalReferences)
 
 
@@ -30,7 +31,8 @@ class Child:
 
     node_id: ua.NodeId
     name: str
-    kind: ua.NodeClass
+    is_variable: bool
+    is_property: bool
 
 
 def pieces(items: Sequence[T], size: int = AT_ONCE) -> Iterator[Sequence[T]]:
@@ -60,7 +62,10 @@ async def children(session: UaSession, parent: ua.NodeId) -> list[Child]:
                 "no_node", f"{parent.to_string()} can't be browsed: {status.words(result.StatusCode.value)}"
             )
         for reference in result.References or []:
-            child = Child(reference.NodeId, str(reference.BrowseName.Name), reference.NodeClass)
+            child = Child(
+                reference.NodeId, str(reference.BrowseName.Name), reference.NodeClass == ua.NodeClass.Variable,
+                reference.ReferenceTypeId == _PROPERTY,
+            )  # fmt: skip
             found.setdefault(child.node_id.to_string(), child)
         if not result.ContinuationPoint:
             return list(found.values())
@@ -110,7 +115,7 @@ async def units(session: UaSession, nodes: Sequence[ua.NodeId]) -> list[ServerUn
 
 async def _units(session: UaSession, nodes: Sequence[ua.NodeId]) -> list[ServerUnit | None]:
     step = ua.RelativePathElement(
-        ReferenceTypeId=ua.NodeId(ua.ObjectIds.HasProperty), IsInverse=False, IncludeSubtypes=True,
+        ReferenceTypeId=_PROPERTY, IsInverse=False, IncludeSubtypes=True,
         TargetName=ua.QualifiedName("EngineeringUnits", 0),
     )  # fmt: skip
     paths = [ua.BrowsePath(StartingNode=node, RelativePath=ua.RelativePath(Elements=[step])) for node in nodes]

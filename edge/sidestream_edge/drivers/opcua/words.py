@@ -48,9 +48,9 @@ def _away(error: BaseException, config: OpcUaDriver, own: Own | None) -> str:
         case socket.gaierror():
             return f"can't be reached: there is no host {config.address[0]!r}. Check `url` and this gateway's DNS."
         case ConnectionRefusedError():
-            return f"can't be reached: nothing listens on port {config.address[1]}. Trying again; check `url`, and whether the server runs."
+            return f"can't be reached: nothing listens on port {config.address[1]}. Check `url`, and whether the server runs."
         case asyncio.TimeoutError():
-            return f"does not answer (time-out {config.timeout_s:g} s). Trying again; check the server, the network, and a firewall between."
+            return f"does not answer (time-out {config.timeout_s:g} s). Check the server, the network, and a firewall between."
         case OSError():
             return f"is gone: {error.strerror or error or 'the line was cut'}. Connecting again.{_hung_up(own)}"
         case InvalidSignature():
