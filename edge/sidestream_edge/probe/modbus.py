@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,7 +19,7 @@ from sidestream_edge.drivers.modbus.link import (
 )
 from sidestream_edge.drivers.modbus.refusal import ILLEGAL_FUNCTION, NOBODY_BEHIND, meaning
 from sidestream_edge.probe.guess import Guess, Text, byte_order, guesses
-from sidestream_edge.probe.spans import Span, spans, usual_spans
+from sidestream_edge.probe.spans import Span, spans, spans_of, usual_spans
 
 TABLES: tuple[Literal["holding", "input"], ...] = ("holding", "input")
 USUAL_UNITS = (1, *range(2, 11))
@@ -34,12 +34,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of a unit: its spans and what they held, or why there are none."""
+    """One table of a unit: its spans and what they held."""
 
     table: Literal["holding", "input"]
     spans: tuple[Span, ...] = ()
     contents: tuple[Guess | Text, ...] = ()
-    why_none: str | None = None
+    ended: str | None = None
+    """Why not everything was asked, where something came between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +169,8 @@ def _same(link: Link, units: Sequence[int], manner: Manner) -> bool:
 
 def _unit(asking: _Asking, ranges: Sequence[tuple[int, int]]) -> Unit:
     says = _identification(asking)
-    tables: list[Table] = []
-    cut_short = False
-    for table in TABLES:
-        try:
-            tables.append(_table(asking, table, ranges))
-        except _EnoughError:
-            cut_short = True
-            tables.append(Table(table, why_none=f"not all asked: {asking.manner.most_requests} requests were made"))
-        except TransientError as error:
-            tables.append(Table(table, why_none=str(error)))
-    return Unit(asking.unit, says, tuple(tables), cut_short)
+    tables = tuple(_table(asking, table, ranges) for table in TABLES)
+    return Unit(asking.unit, says, tables, cut_short=asking.requests >= asking.manner.most_requests)
 
 
 def _identification(asking: _Asking) -> dict[str, str]:
@@ -194,22 +186,31 @@ class _NoTableError(Exception):
 
 
 def _table(asking: _Asking, table: Literal["holding", "input"], ranges: Sequence[tuple[int, int]]) -> Table:
+    seen: dict[int, int] = {}
+
     def read(start: int, count: int) -> tuple[int, ...] | None:
         answer = asking.read(table, start, count)
         if answer.exception == ILLEGAL_FUNCTION:
             raise _NoTableError(meaning(answer.exception))
-        return None if answer.exception is not None else answer.words
+        if answer.exception is not None:
+            return None
+        seen.update(enumerate(answer.words, start))
+        return answer.words
 
+    ended: str | None = None
     try:
-        found = list(_spans(read, ranges))
-    except _NoTableError as error:
-        return Table(table, why_none=str(error))
+        _go_through(read, ranges)
+    except _EnoughError:
+        ended = f"not all was asked: {asking.manner.most_requests} requests were made"
+    except (_NoTableError, TransientError) as error:
+        ended = str(error)
+    found = spans_of(seen)
     order = byte_order(found)
-    return Table(table, tuple(found), tuple(each for span in found for each in guesses(span, order)))
+    return Table(table, tuple(found), tuple(each for span in found for each in guesses(span, order)), ended)
 
 
-def _spans(read: Callable[[int, int], tuple[int, ...] | None], ranges: Sequence[tuple[int, int]]) -> Iterator[Span]:
+def _go_through(read: Callable[[int, int], tuple[int, ...] | None], ranges: Sequence[tuple[int, int]]) -> None:
     if not ranges:
-        yield from usual_spans(read)
+        usual_spans(read)
     for first, last in ranges:
-        yield from spans(read, first, last)
+        spans(read, first, last)

@@ -99,9 +99,9 @@ def _nobody(address: Address, found: Found) -> Iterator[str]:
 
 def _table_lines(table: Table) -> Iterator[str]:
     if not table.spans:
-        yield f"{table.table} registers: none ({table.why_none or 'every address is refused'})"
+        yield f"{table.table} registers: none ({table.ended or 'every address is refused'})"
         return
-    yield f"{table.table} registers: {', '.join(map(str, table.spans))}"
+    yield f"{table.table} registers: {', '.join(map(str, table.spans))}" + (f"; {table.ended}" if table.ended else "")
     for each in table.contents[:SHOWN]:
         yield f"  {_content(each)}"
     if len(table.contents) > SHOWN:
@@ -148,7 +148,7 @@ def _address_lines(address: Address) -> list[str]:
 def _table_facts(table: Table) -> dict[str, Any]:
     return {
         "table": table.table,
-        "why_none": table.why_none,
+        "ended": table.ended,
         "spans": [{"first": span.start, "last": span.end, "words": list(span.words)} for span in table.spans],
         "contents": [_content_facts(each) for each in table.contents],
     }

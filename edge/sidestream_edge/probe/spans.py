@@ -6,7 +6,7 @@ by address at first and then in steps of ten, since tables begin at round number
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 BLOCK = 100
@@ -53,6 +53,11 @@ def usual_spans(read: Read, first: int = 0, last: int = 999) -> list[Span]:
         if any(_longest(read, at, 1) for at in range(peek, peek + 3)):
             found += spans(read, peek, peek + PEEK_SPAN - 1)
     return _joined(found)
+
+
+def spans_of(words: Mapping[int, int]) -> list[Span]:
+    """Single words by address as spans."""
+    return _joined([Span(at, (word,)) for at, word in words.items()])
 
 
 def _found(read: Read, first: int, last: int) -> Iterator[Span]:
