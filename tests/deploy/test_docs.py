@@ -46,12 +46,16 @@ def test_every_command_is_understood_by_the_real_command_line(page, monkeypatch)
 
 def test_the_files_that_connect_a_meter_are_well_formed_and_fit_each_other(tmp_path, monkeypatch):
     monkeypatch.setenv("SIDESTREAM_BROKER_PASSWORD", "secret")
-    for name, body in zip(("hub.yaml", "edge.yaml"), blocks(DOCS / "connect-a-meter.md", "yaml"), strict=True):
+    bodies = blocks(DOCS / "connect-a-meter.md", "yaml")
+    for name, body in zip(("hub.yaml", "edge.yaml", "line.yaml"), bodies, strict=True):
         (tmp_path / name).write_text(body, encoding="utf-8")
     hub, edge = load_hub(tmp_path / "hub.yaml"), load_edge(tmp_path / "edge.yaml")
     assert hub.hub.id == edge.hub
     assert [s.id for s in hub.sensors] == [register.id for register in edge.drivers[0].sensors]
     assert edge.broker.username == f"{edge.party}/{edge.device}"
+    on_a_line = bodies[1][: bodies[1].index("drivers:")] + bodies[2]
+    (tmp_path / "edge.yaml").write_text(on_a_line, encoding="utf-8")
+    assert [driver.unit_id for driver in load_edge(tmp_path / "edge.yaml").drivers] == [1, 2]
 
 
 def test_the_index_names_every_page():

@@ -18,8 +18,8 @@ FOLDER = Path(sidestream_edge.drivers.__file__).parent
 
 @pytest.mark.parametrize("driver", sorted(p.parent.name for p in FOLDER.glob("*/driver.py")))
 def test_the_sample_loads_and_builds_without_network_or_file(driver: str, tmp_path: Path) -> None:
-    edge = load_edge(FOLDER / driver / "sample.yaml")
-    built = [build(config, tmp_path, edge) for config in edge.drivers]
+    edges = [load_edge(sample) for sample in FOLDER.glob(f"{driver}/sample*.yaml")]
+    built = [build(config, tmp_path, edge) for edge in edges for config in edge.drivers]
     assert {one.type for one in built} == {driver}
     assert all(one.patience_s >= 10 for one in built)
     readme = (FOLDER / driver / "README.md").read_text()
