@@ -32,7 +32,7 @@ $(UV):
 	@touch $@
 
 setup-system: ## install mosquitto, socat and chromium where that is allowed, else say how
-	@scripts/install-system-packages mosquitto mosquitto_sub=mosquitto-clients chromium socat
+	@scripts/install-system-packages mosquitto mosquitto_sub=mosquitto-clients chromium socat strace
 
 NODE_FOLDERS := tests/timescale tests/edge/sparkplug tests/edge/modbus_servers tests/edge/opcua
 setup-node: .build/node-synced ## TimescaleDB in WebAssembly, a Sparkplug edge node, Modbus and OPC UA servers, to test with

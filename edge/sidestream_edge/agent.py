@@ -108,12 +108,14 @@ class Agent:
             driver.stop()
         deadline_s = time.monotonic() + DRIVERS_STOP_S
         stopped = [driver.join(deadline_s) for driver in self._drivers]
-        while batches := list(self._bus.receive(LANES, 0.0)):
-            for batch in batches:
-                self._intake.add(batch)
-        self._intake.finish()
-        self._publisher.stop(PUBLISHER_STOP_S)
-        self._bus.close(all_lines_closed=all(stopped))
+        try:
+            while batches := list(self._bus.receive(LANES, 0.0)):
+                for batch in batches:
+                    self._intake.add(batch)
+            self._intake.finish()
+        finally:
+            self._publisher.stop(PUBLISHER_STOP_S)
+            self._bus.close(all_lines_closed=all(stopped))
         if self._shown is not None:
             self._shown.close()
 

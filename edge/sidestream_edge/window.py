@@ -18,7 +18,8 @@ TOTAL = 64
 RESERVED = 8
 CAP: dict[Lane, int] = {"scan": 48, "live": 48, "bulk": 32}
 CAP_BYTES: dict[Lane, int] = {"scan": 1 << 20, "live": 1 << 20, "bulk": 1 << 22}
-FIRST_BULK_BYTES = 1 << 17
+FIRST_BULK_BYTES = 1 << 15
+"""Before anything is known of the line: four seconds of one with 64 kbit/s, and doubled with each quick round trip."""
 LEAST_BULK_BYTES = 1 << 14
 FAST_S = 0.3
 SLOW_S = 1.0

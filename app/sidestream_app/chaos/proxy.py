@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves on request: refuses, goes deaf, delays, resets, cuts the stream at a byte.
+"""A TCP proxy that misbehaves on request: refuses, goes deaf, delays, is slow, resets, cuts the stream at a byte.
 
 It stands between one edge and the broker. One event loop in one thread carries all its connections; the methods may be
 called from any thread and return when the change is in force.
@@ -45,6 +45,7 @@ class Proxy:
         self._hears = asyncio.Event()
         self._delay_s = 0.0
         self._bytes_left: int | None = None
+        self._rate_bytes_s: float | None = None
 
     def start(self) -> None:
         """Listens from now on; OSError where the port is taken."""
@@ -66,6 +67,10 @@ class Proxy:
     def slow_down(self, delay_s: float) -> None:
         """Each piece of data waits for `delay_s` before it goes on."""
         self._do(lambda: setattr(self, "_delay_s", delay_s))
+
+    def throttle(self, rate_bytes_s: float) -> None:
+        """Either direction carries no more than so many bytes a second: a thin line."""
+        self._do(lambda: setattr(self, "_rate_bytes_s", rate_bytes_s))
 
     def reset(self) -> int:
         """Every connection is reset now (TCP RST to both ends); how many there were."""
@@ -92,7 +97,7 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(carry_out(), self._loop).result(_ANSWER_S)
 
     async def _mend(self) -> None:
-        self._delay_s, self._bytes_left = 0.0, None
+        self._delay_s, self._bytes_left, self._rate_bytes_s = 0.0, None, None
         self._hears.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, LOOPBACK, self.port)
@@ -154,8 +159,8 @@ class Proxy:
             await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _pump_up(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(_CHUNK_BYTES):
-            await self._hold()
+        while data := await source.read(self._chunk()):
+            await self._hold(len(data))
             allowed = data if self._bytes_left is None else data[: self._bytes_left]
             sink.write(allowed)
             await sink.drain()
@@ -168,16 +173,22 @@ class Proxy:
                     return
 
     async def _pump_down(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(_CHUNK_BYTES):
-            await self._hold()
+        while data := await source.read(self._chunk()):
+            await self._hold(len(data))
             sink.write(data)
             await sink.drain()
             self.traffic.down_bytes += len(data)
 
-    async def _hold(self) -> None:
+    def _chunk(self) -> int:
+        """A thin line is fed in spoonfuls of an eighth of a second."""
+        return _CHUNK_BYTES if self._rate_bytes_s is None else max(1, int(self._rate_bytes_s / 8))
+
+    async def _hold(self, size: int) -> None:
         await self._hears.wait()
         if self._delay_s:
             await asyncio.sleep(self._delay_s)
+        if self._rate_bytes_s is not None:
+            await asyncio.sleep(size / self._rate_bytes_s)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

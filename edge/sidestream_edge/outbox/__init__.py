@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sidestream_edge.outbox.aside import Draft
-from sidestream_edge.outbox.corrupt import OutboxCorruptError
 from sidestream_edge.outbox.glance import journal_end, journal_epochs, waiting_frames, waiting_lanes
 from sidestream_edge.outbox.journal import read_journal
 from sidestream_edge.outbox.lock import OutboxLock, lock_holder
 from sidestream_edge.outbox.places import Backlog, Place, Stored
 from sidestream_edge.outbox.room import Fullness, Refusal
 from sidestream_edge.outbox.store import Outbox
+from sidestream_edge.outbox.trouble import OutboxCorruptError, OutboxNotDurableError
 
 __all__ = [
     "Backlog",
@@ -18,6 +18,7 @@ __all__ = [
     "Outbox",
     "OutboxCorruptError",
     "OutboxLock",
+    "OutboxNotDurableError",
     "Place",
     "Refusal",
     "Stored",

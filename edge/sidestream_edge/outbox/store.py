@@ -3,7 +3,7 @@
 Guarantees: what `append` and `spool` returned from is on the disk (WAL, synchronous=FULL) together with its cursors and
 marks; `seq` runs from 1 without a gap in each epoch and lane; only what the hub acknowledged is deleted. The object may be
 used by several threads. Raises TransientError when the disk is full or away (nothing changed, try again) and
-OutboxCorruptError when the file has become unreadable.
+OutboxCorruptError when the file has become unreadable, OutboxNotDurableError when fsync failed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from sidestream_edge.measurement import Mark
 from sidestream_edge.outbox import aside
 from sidestream_edge.outbox.aside import Draft, Merge, MessageChannel
 from sidestream_edge.outbox.ballast import Ballast
-from sidestream_edge.outbox.corrupt import OutboxCorruptError
 from sidestream_edge.outbox.keyed import insert_epoch, insert_frames
 from sidestream_edge.outbox.places import Backlog, Place, Stored
 from sidestream_edge.outbox.room import Age, Fullness, Refusal, Room
 from sidestream_edge.outbox.schema import now_text, open_file, upgrade
+from sidestream_edge.outbox.trouble import Explained
 
 LimitSource = Literal["announced", "learnt"]
 
@@ -64,6 +64,7 @@ class Outbox:
         self._merge = merge
         self._journal = journal
         self._lock = threading.RLock()
+        self._explained = Explained(path)
         self._ballast = Ballast(path)
         self._db, self.set_aside = open_file(path)
         self._room = Room(path.parent, max_bytes, age=Age(max_age_s, self.oldest_at))
@@ -382,17 +383,3 @@ class Outbox:
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise TransientError(
-                f"The outbox {self._path} can't be used now: {error}. Readings are held in memory meanwhile;"
-                " free space on its disk."
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise OutboxCorruptError(
-                f"The outbox {self._path} is damaged: {error}. It is moved aside at the next start."
-            ) from error
