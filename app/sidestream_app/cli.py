@@ -156,6 +156,7 @@ bench = App(name="bench", help="Measure this machine: the same keys each time, p
 bench.command(f"{_HERE}.bench:ingest", help="Frames into the database, against raw COPY.")
 bench.command(f"{_HERE}.bench:edge", help="What the edge agent costs a gateway, and how fast a backlog drains.")
 bench.command(f"{_HERE}.bench:query", help="Every dashboard panel's SQL over a month of a large hub.")
+bench.command(f"{_HERE}.bench_rfid:rfid", help="RFID smoothing: delay against phantom leaves, SMURF and fixed windows.")
 bench.command(f"{_HERE}.bench:twin", help="Reconciliation of up to 3 000 flows; --study: how good its statistics are.")
 app.command(bench)
 

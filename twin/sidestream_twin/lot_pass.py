@@ -28,7 +28,8 @@ class LotPass:
 def update_lots(now: Pass, changed: Sequence[Changed]) -> LotPass:
     """Lots, stays and the figures of the nodes that hold them are those of the scans as they are.
 
-    Where lots are is told at once, the figures of nodes only for steps that have ended.
+    Where lots are is told at once, the figures of nodes only for steps that have ended. Codes of sensors whose role is not
+    scan (raw reads of an RFID reader) are kept and tell nothing.
     """
     connection, plan = now.connection, now.plan
     scans = [part for part in changed if part.sensor_id in plan.scanners]
@@ -41,7 +42,9 @@ def update_lots(now: Pass, changed: Sequence[Changed]) -> LotPass:
     places = store_lots.places_since(connection, codes, since)
     mounted = store_lots.places_of_tags(connection, codes)
     rules = PlaceRules(plan.scanners, plan.hub.lot_types, mounted, plan.hub.fixed_tags)
-    lots, stays = trace(store_lots.scans_of(connection, codes), rules)
+    kept_only = {s.sensor_id for s in plan.hub.sensors if s.role != "scan"}
+    reads = [scan for scan in store_lots.scans_of(connection, codes) if scan.sensor_id not in kept_only]
+    lots, stays = trace(reads, rules)
     store_lots.save_lots(connection, codes, lots, stays, now.now_at)
     places |= store_lots.places_since(connection, codes, since)
     computed = _hold(now, [n for n in plan.lot_nodes if n.node.id in places], first)

@@ -13,7 +13,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sidestream_edge.rfid.events import Event, Read
-from sidestream_edge.rfid.window import Window
+from sidestream_edge.rfid.window import ReadRate, Window
+
+_USUAL_MEMORY = 0.999
+"""What is usual at a place is told by the last thousand gaps there."""
 
 MOST_TAGS = 20_000
 """Tags that are followed at once; reads of further ones are counted and not used."""
@@ -80,6 +83,7 @@ class Smoother:
         self._tags: dict[str, _Tag] = {}
         self._waiting: dict[int, dict[tuple[str, str], _Seen]] = {}
         self._next: int | None = None
+        self._usual: dict[str, ReadRate] = {}
         self.refused = 0
         """Reads that were not used because too many tags are followed already."""
 
@@ -150,14 +154,21 @@ class Smoother:
     def _age(self, tag: _Tag, seen: dict[str, _Seen], blind: Collection[str]) -> None:
         for place, found in seen.items():
             if place not in tag.tracks:
-                window = Window(self._smoothing.expected_rate, self._smoothing.delta)
+                window = Window(self._expected(place), self._smoothing.delta)
                 tag.tracks[place] = _Track(window, found.first_us, found.last_us)
+            elif place == tag.at:
+                self._usual[place].gap(tag.tracks[place].window.silent + 1)
             tag.tracks[place].add(found)
         for place, track in tag.tracks.items():
             if place in seen or place not in blind:
                 track.window.close(read=place in seen)
             else:
                 track.blind_s += self._smoothing.epoch_s
+
+    def _expected(self, place: str) -> float:
+        """At which rate a tag is read of which nothing is known: that of others here, never above what was set."""
+        expected = self._smoothing.expected_rate
+        return min(expected, self._usual.setdefault(place, ReadRate(expected, _USUAL_MEMORY)).value)
 
     def _conclude(self, name: str, tag: _Tag, decided_us: int) -> Iterator[Event]:
         """What this epoch tells of one tag; tracks that are over are gone afterwards."""

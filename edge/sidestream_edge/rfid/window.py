@@ -11,6 +11,8 @@ import math
 LONGEST_WINDOW = 512
 """Epochs that are remembered of a tag at a place, and so the longest silence that is waited for."""
 
+_ALL = (1 << LONGEST_WINDOW) - 1
+
 _MEMORY = 0.98
 """What a gap between reads still counts after the next one: rates are those of the last fifty reads or so."""
 
@@ -43,16 +45,17 @@ class ReadRate:
     and is forgotten like everything else.
     """
 
-    __slots__ = ("_epochs", "_gaps")
+    __slots__ = ("_epochs", "_gaps", "_memory")
 
-    def __init__(self, expected: float) -> None:
+    def __init__(self, expected: float, memory: float = _MEMORY) -> None:
+        self._memory = memory
         self._gaps = _PRIOR_GAPS
         self._epochs = _PRIOR_GAPS / expected
 
     def gap(self, epochs: int) -> None:
         """Two reads followed each other after so many epochs, 1 or more."""
-        self._gaps = _MEMORY * self._gaps + 1
-        self._epochs = _MEMORY * self._epochs + epochs
+        self._gaps = self._memory * self._gaps + 1
+        self._epochs = self._memory * self._epochs + epochs
 
     @property
     def value(self) -> float:
@@ -68,11 +71,14 @@ class Window:
     would run away from the silence that it is to notice).
     """
 
+    __slots__ = ("_delta", "_history", "_least", "_rate", "_size", "_wanted", "rate", "reads", "silent")
+
     def __init__(self, expected_rate: float, delta: float) -> None:
         self._delta = delta
         self._rate = ReadRate(expected_rate)
         self._history = 0
-        self._size = min(required_window(expected_rate, delta), LONGEST_WINDOW)
+        self._learn()
+        self._size = self._wanted
         self.silent = 0
         """Epochs since the last one with a read."""
         self.reads = 0
@@ -82,11 +88,6 @@ class Window:
     def size(self) -> int:
         """Epochs that the window spans now."""
         return self._size
-
-    @property
-    def rate(self) -> float:
-        """Estimated probability of a read in an epoch."""
-        return self._rate.value
 
     @property
     def is_over(self) -> bool:
@@ -104,21 +105,28 @@ class Window:
 
     def close(self, *, read: bool) -> None:
         """An epoch has ended in which the tag was read at least once, or not at all."""
+        self._history = (self._history << 1 | read) & _ALL
         if read:
             if self.reads:
                 self._rate.gap(self.silent + 1)
+                self._learn()
             self.reads += 1
-        self.silent = 0 if read else self.silent + 1
-        self._history = (self._history << 1 | read) & ((1 << LONGEST_WINDOW) - 1)
+            self.silent = 0
+        else:
+            self.silent += 1
         self._adapt(growing=read)
 
+    def _learn(self) -> None:
+        """What follows from the rate, which only a read changes."""
+        self.rate = self._rate.value
+        """Estimated probability of a read in an epoch."""
+        self._wanted = min(required_window(self.rate, self._delta), LONGEST_WINDOW)
+        self._least = min(least_window(self.rate, self._delta), LONGEST_WINDOW)
+
     def _adapt(self, *, growing: bool) -> None:
-        rate = self.rate
-        wanted = min(required_window(rate, self._delta), LONGEST_WINDOW)
-        least = min(least_window(rate, self._delta), LONGEST_WINDOW)
         size = self._size
-        if wanted > size:
+        if self._wanted > size:
             size += 2 if growing else 0
-        elif is_transition(self.seen(size), size, rate):
+        elif is_transition(self.seen(size), size, self.rate):
             size //= 2
-        self._size = max(min(size, wanted), least)
+        self._size = max(min(size, self._wanted), self._least)
