@@ -36,6 +36,7 @@ CMD ["sidestream", "--help"]
 
 FROM base AS edge
 COPY --from=build-edge /opt/sidestream /opt/sidestream
+CMD ["sidestream", "edge", "run", "/etc/sidestream/edge.yaml"]
 
 FROM base AS server
 COPY --from=build-server /opt/sidestream /opt/sidestream

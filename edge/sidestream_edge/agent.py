@@ -33,6 +33,7 @@ from sidestream_edge.framing import merged
 from sidestream_edge.intake import Intake
 from sidestream_edge.local.door import Door
 from sidestream_edge.metrics import samples
+from sidestream_edge.notify import ServiceManager
 from sidestream_edge.outbox import Outbox, OutboxLock, Refusal
 from sidestream_edge.publisher import Publisher
 from sidestream_edge.supervisor import Supervised, supervise
@@ -246,11 +247,15 @@ def run(edge: EdgeFile, base: Path, stop: threading.Event, *, until_drained: boo
 
 
 def _run(agent: Agent, stop: threading.Event, *, until_drained: bool) -> None:
+    manager = ServiceManager()
     try:
         agent.start()
+        manager.ready()
         while not stop.is_set() and not (until_drained and agent.drained):
             agent.step()
+            manager.alive()
     finally:
+        manager.stopping()
         agent.stop()
 
 
