@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -95,6 +96,15 @@ def test_an_acknowledgement_counts_only_when_nothing_older_waits() -> None:
     assert is_decided(EDGE, seen(), 4.0)
     assert not is_decided(EDGE, seen(acknowledged=False), 4.0)
     assert is_decided(EDGE, seen(refused=(REFUSED,)), 4.0)
+
+
+def test_what_the_hub_refused_before_it_was_told_of_the_sensor_is_forgiven() -> None:
+    before = {**REFUSED, "at": (NOW - timedelta(seconds=6)).isoformat()}
+    found = seen(refused=(before,))
+    assert found.refusal("flow") is not None
+    found.times["flow"] = deque([NOW - timedelta(seconds=4)])  # later than that, and acknowledged without a word
+    assert found.refusal("flow") is None
+    assert seen(refused=({**REFUSED, "at": (NOW - timedelta(hours=1)).isoformat()},)).refusal("flow") is None
 
 
 def test_a_doubtful_value_shows_what_its_registers_could_mean_and_the_way_goes_on() -> None:

@@ -112,7 +112,8 @@ def is_decided(edge: EdgeFile, seen: Seen, settle_s: float) -> bool:
         if status is None or (status["trouble"] and seen.waited_s > settle_s):
             continue
         for sensor in _announced(driver, seen):
-            if not seen.committed(sensor.id) and seen.refusal(sensor.id) is None:
+            refused = seen.refusal(sensor.id) is not None  # it may just have been told of the sensor: hear it again
+            if not (seen.waited_s > settle_s if refused else seen.committed(sensor.id)):
                 return False
     return bool(told) or seen.waited_s > settle_s
 

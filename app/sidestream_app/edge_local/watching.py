@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from sidestream_edge.measurement import Batch, Reading, Scan
 
 TURN_S = 0.25
 _START_S = 10.0
+_REMEMBERED = 50
 NOT_PLAYED = ("recorded",)
 """Types that are left out of an agent that is run for a check: it would play whole files."""
 
@@ -43,6 +45,7 @@ class Seen:
     own: bool
     began_at: datetime
     passed: dict[str, Passed] = field(default_factory=dict)
+    times: dict[str, deque[datetime]] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
     findings: dict[str, list[Finding]] = field(default_factory=dict)
@@ -59,21 +62,29 @@ class Seen:
         found: list[Reading | Scan] = [*batch.readings, *batch.scans]
         for one in found:
             kept = self.passed.get(one.sensor)
+            self.times.setdefault(one.sensor, deque(maxlen=_REMEMBERED)).append(datetime.now(UTC))
             if kept is None or (isinstance(kept.what, Reading) and kept.what.val is None):
                 self.passed[one.sensor] = Passed(one, batch.driver, datetime.now(UTC))
 
     def committed(self, sensor: str) -> bool:
         """Whether the hub has acknowledged everything that had been measured when `sensor` passed."""
-        passed, acknowledged = self.passed.get(sensor), self.state["hub"]["acknowledged_at"]
-        if passed is None or acknowledged is None or datetime.fromisoformat(acknowledged) <= passed.at:
+        passed = self.passed.get(sensor)
+        return passed is not None and self._acknowledged(passed.at)
+
+    def _acknowledged(self, at: datetime) -> bool:
+        acknowledged = self.state["hub"]["acknowledged_at"]
+        if acknowledged is None or datetime.fromisoformat(acknowledged) <= at:
             return False
         oldest = [lane["oldest_at"] for lane in self.state["status"]["outbox"] if lane["oldest_at"]]
-        return all(datetime.fromisoformat(at) > passed.at for at in oldest)
+        return all(datetime.fromisoformat(since) > at for since in oldest)
 
     def refusal(self, sensor: str) -> dict[str, Any] | None:
-        """What the hub said against the sensor since this began."""
+        """What the hub said against the sensor since this began, and has not taken back by using later readings of it."""
         told = [one for one in self.state["hub"]["refused"] if one["sensor"] in (sensor, None)]
-        return next((one for one in told if datetime.fromisoformat(one["at"]) >= self.began_at), None)
+        said = [(datetime.fromisoformat(one["at"]), one) for one in told]
+        at, last = max(said, key=lambda one: one[0], default=(self.began_at, None))
+        later = (passed_at for passed_at in self.times.get(sensor, ()) if passed_at > at)
+        return None if at < self.began_at or any(map(self._acknowledged, later)) else last
 
 
 def diagnose(edge: EdgeFile, ranges: Ranges) -> dict[str, list[Finding]]:
