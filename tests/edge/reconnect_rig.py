@@ -31,6 +31,8 @@ from sidestream_edge.supervisor import supervise
 
 PATIENCE_S = 20.0
 STOP_S = 2.0
+AWAY_S = 1.0
+"""Several attempts with pauses as short as the tests make them."""
 
 
 class ServerProcess:
@@ -227,7 +229,7 @@ def back_after_long(subject: Subject) -> None:
         subject.server.kill()
         watched.until_trouble("the outage is told")
         threads, descriptors = threading.active_count(), _descriptors()
-        away_until_s = time.monotonic() + 2.0
+        away_until_s = time.monotonic() + AWAY_S
         watched.until(lambda: time.monotonic() > away_until_s, "some time passes")
         assert threading.active_count() <= threads
         assert _descriptors() <= descriptors + 2  # an attempt may be under way
