@@ -121,3 +121,24 @@ def test_a_sensor_that_stands_still_longer_than_chance_allows_is_raised_and_a_li
     (found,) = [each for each in read.findings(lab.connection) if each.kind == "sensor_stuck"]
     assert found.subject == "tin"
     assert "70 Cel without the smallest change" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("ratio", "cause"), [(1.04, None), (1.09, "a meter is off"), (3.6, "a unit or pulse value is mistaken (times 3.6)")]
+)
+def test_heat_that_strays_from_the_meters_own_register_beyond_both_errors_is_raised_with_its_cause(
+    laboratory, ratio: float, cause: str | None
+):
+    """Five hours of 1 GJ each by a register of class 3 %, and computed with 2 %."""
+    lab = laboratory(hub_with())
+    lab.connection.execute(
+        "INSERT INTO sidestream.twin_sum_1h (subject, quantity, bucket, total, variance_random, sd_systematic, seen_s,"
+        " origin_rank, valued_s, paired_total) SELECT 'heat', q.quantity, %(noon)s - make_interval(hours => n), q.j, 1e12,"
+        " q.j * q.class / sqrt(3), 3600, 1, 3600, q.j FROM generate_series(1, 5) AS n CROSS JOIN"
+        " (VALUES ('register_heat_flow', 1e9, 0.03), ('heat_flow', 1e9 * %(ratio)s, 0.02)) AS q (quantity, j, class)",
+        {"noon": NOON, "ratio": ratio},
+    )
+    update(lab.dsn, now_at=at(10))
+    found = [each for each in read.findings(lab.connection) if each.kind == "heat_meter_disagrees"]
+    assert [each.subject for each in found] == ([] if cause is None else ["heat/heat_flow"])
+    assert all(cause in each.sentence for each in found)

@@ -20,6 +20,7 @@ def update_findings(now: Pass, computed: Sequence[Computed], problems: Sequence[
         *words.of_agreements(conditions.off_track(connection, now_at)),
         *words.of_sensors(conditions.bad_sensors(connection, now_at)),
         *meter_words.of_meters(conditions.meter_events(connection, now_at)),
+        *meter_words.of_heats(conditions.two_heats(connection, now_at)),
         *meter_words.of_stuck(conditions.stuck(connection, now_at)),
         *words.of_devices(conditions.away(connection)),
         *words.of_suspects(conditions.suspects(connection)),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sidestream_store.findings.conditions import MeterEvent, Stuck
+from sidestream_store.findings.conditions import MeterEvent, Stuck, TwoHeats
 from sidestream_store.findings.occurrences import Raised
+from sidestream_twin.core.heat.register import check_register, is_beyond_both
+from sidestream_twin.core.uncertain import Uncertain
 from sidestream_twin.explain.address import Address
 from sidestream_twin.finding_words import Meaning, Place, raised, shown_at
 
@@ -40,6 +42,13 @@ _STUCK = Meaning(
 )  # fmt: skip
 
 
+_HEATS = Meaning(
+    "heat_meter_disagrees", "warning", "The heat meter of {name}: flow and temperatures make {computed} in {hours} hours, its own "
+    "register {registered} ({share}), which is more than both may err. Likely: {cause}.",
+    "Have the meter's setting checked: leg of the volume part, pulse value, unit, thermometers; `sidestream twin heat` shows both.",
+)  # fmt: skip
+
+
 def of_meters(events: Iterable[MeterEvent]) -> Iterator[Raised]:
     """Events of registers, each on its own."""
     for event in events:
@@ -54,6 +63,28 @@ def of_meters(events: Iterable[MeterEvent]) -> Iterator[Raised]:
             event.at,
         )  # fmt: skip
         yield raised(_EVENTS[event.kind], place, words)
+
+
+def of_heats(heats: Iterable[TwoHeats]) -> Iterator[Raised]:
+    """Heat meters whose own register and whose flow and temperatures tell two stories, with the likeliest cause."""
+    for one in heats:
+        computed = Uncertain(one.computed, one.computed_random, one.computed_systematic)
+        registered = Uncertain(one.registered, one.registered_random, one.registered_systematic)
+        if not registered.value > 0 or not is_beyond_both(computed, registered):
+            continue
+        found = check_register(computed, registered)
+        factor = "" if found.factor is None else f" (times {found.factor:.6g})"
+        words = {
+            "name": one.name, "hours": str(one.hours), "computed": _energy(computed), "registered": _energy(registered),
+            "share": f"{100 * (found.ratio - 1):+.1f} %", "cause": f"{found.cause}{factor}",
+        }  # fmt: skip
+        about = Address(("stream", one.stream, one.quantity))
+        place = Place(f"{one.stream}/{one.quantity}", ("stream", one.stream), about, one.since_at)
+        yield raised(_HEATS, place, words)
+
+
+def _energy(heat: Uncertain) -> str:
+    return f"{heat.value / 1e9:.4g} ± {2 * heat.sd / 1e9:.2g} GJ"
 
 
 def of_stuck(sensors: Iterable[Stuck]) -> Iterator[Raised]:

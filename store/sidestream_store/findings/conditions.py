@@ -124,6 +124,28 @@ class Stuck:
     stuck_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class TwoHeats:
+    """A day's heat of a stream as computed and as its meter's register says, over the same steps; J with deviations."""
+
+    stream: str
+    name: str
+    quantity: str
+    since_at: datetime
+    hours: int
+    computed: float
+    computed_random: float
+    computed_systematic: float
+    registered: float
+    registered_random: float
+    registered_systematic: float
+
+
+def two_heats(connection: Connection, now_at: datetime) -> list[TwoHeats]:
+    """Of every live stream that has both figures in four hours of the last day at least."""
+    return _rows(connection, TwoHeats, _TWO_HEATS, {"now": now_at})
+
+
 def meter_events(connection: Connection, now_at: datetime) -> list[MeterEvent]:
     """What registers did: of the last week what left something unseen, of the last day the rest."""
     return _rows(connection, MeterEvent, _METER_EVENTS, {"now": now_at})
@@ -244,4 +266,22 @@ _STUCK = """
 SELECT s.sensor, s.name, s.unit, s.value, s.since_at, s.stuck_s
 FROM sidestream_v.stuck_at(%(now)s) s LEFT JOIN sidestream_v.stream x ON x.id = s.stream
 WHERE x.id IS NULL OR x.state = 'live' ORDER BY 1
+"""
+# deviations of the whole hours, as sure in proportion as what of them is compared
+_TWO_HEATS = """
+SELECT x.id AS stream, x.name, q.quantity, d.*
+FROM sidestream_v.stream x CROSS JOIN unnest(ARRAY['heat_flow', 'heat_flow_receiver']) AS q (quantity) CROSS JOIN LATERAL (
+    SELECT min(c.bucket) AS since_at, count(*)::int AS hours,
+           sum(c.paired_total) AS computed, sqrt(sum(c.variance_random)) AS computed_random,
+           sum(c.sd_systematic * LEAST(abs(c.paired_total / NULLIF(c.total, 0)), 1)) AS computed_systematic,
+           sum(r.paired_total) AS registered, sqrt(sum(r.variance_random)) AS registered_random,
+           sum(r.sd_systematic * LEAST(abs(r.paired_total / NULLIF(r.total, 0)), 1)) AS registered_systematic
+    FROM sidestream_v.twin_sum_pair c
+    JOIN sidestream_v.twin_sum_pair r ON r.level = 'hour' AND r.subject = c.subject AND r.bucket = c.bucket
+        AND r.quantity = 'register_' || c.quantity
+    WHERE c.level = 'hour' AND c.subject = x.id AND c.quantity = q.quantity AND c.paired_total <> 0 AND r.paired_total <> 0
+        AND c.bucket >= date_trunc('hour', %(now)s - interval '1 day') AND c.bucket + interval '1 hour' <= %(now)s
+) d
+WHERE x.state = 'live' AND d.hours >= 4 AND d.computed_systematic IS NOT NULL AND d.registered_systematic IS NOT NULL
+ORDER BY 1, 3
 """

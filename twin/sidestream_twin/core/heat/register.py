@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import hypot
+from math import hypot, sqrt
 
 from sidestream_twin.core.errors import ModelError
 from sidestream_twin.core.uncertain import Uncertain
@@ -63,6 +63,15 @@ def check_register(computed_j: Uncertain, register_j: Uncertain) -> RegisterChec
     low, high = _WRONG_LEG
     leg = low - doubt <= abs(ratio - 1.0) <= high and doubt < high
     return RegisterCheck(ratio, gap, Cause.WRONG_LEG if leg else Cause.OTHER)
+
+
+def is_beyond_both(computed_j: Uncertain, register_j: Uncertain) -> bool:
+    """Return whether no error that both meters may have explains the difference: their class limits and three sigma of noise.
+
+    A deviation of a class is limit/√3 (GUM 4.3.7), so both limits together are √3 of the systematic deviations' sum.
+    """
+    limits = sqrt(3.0) * (computed_j.sd_systematic + register_j.sd_systematic)
+    return abs(computed_j.value - register_j.value) > limits + 3.0 * hypot(computed_j.sd_random, register_j.sd_random)
 
 
 def _unit(ratio: float, doubt: float) -> float | None:
