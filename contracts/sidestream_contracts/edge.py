@@ -78,7 +78,7 @@ class RecordedScans(FilePart):
 
 
 class RecordedDriver(DriverPart):
-    """Plays a CSV file into the chain with its own timestamps (clock `recorded`)."""
+    """Plays a CSV file into the chain with its own timestamps (clock `recorded`), or follows one that is being written."""
 
     type: Literal["recorded"]
     file: str = Field(description="CSV, relative to edge.yaml")
@@ -87,6 +87,14 @@ class RecordedDriver(DriverPart):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     sensors: list[RecordedColumn] = Field(default=[])
     scans: RecordedScans | None = None
+    follow: bool = Field(default=False, description="goes on with what is appended, through rotation")
+    rotated: str | None = Field(
+        default=None,
+        description="pattern of the names that earlier files get, e.g. log-*.csv: read first, oldest first",
+    )
+    clock: Literal["recorded", "live"] = Field(
+        default="recorded", description="live: what it says is of now; then the hub judges times and staleness"
+    )
 
     def announced(self) -> Iterator[AnnouncedSensor]:
         """Its columns of numbers, and its reader of codes."""
@@ -99,6 +107,8 @@ class RecordedDriver(DriverPart):
         yield from super().problems(n)
         if not self.sensors and not self.scans:
             yield Problem(("drivers", n), f"drivers.{n}: a recorded file needs `sensors` or `scans`")
+        if self.rotated is not None and not self.follow:
+            yield Problem(("drivers", n, "rotated"), f"drivers.{n}.rotated: only a file with `follow: true` is rotated")
 
 
 BuiltInDriver = (
