@@ -1,4 +1,4 @@
-"""The simulator as a process: physics on the wall clock, behind real Modbus servers and scanners, truth on disk.
+"""The simulator as a process: physics on the wall clock, behind real Modbus and OPC UA servers and scanners, truth on disk.
 
 `seed` fixes every meter's systematic error and every draw; `speed` hastens the slow swings only. A later run with the
 same truth file goes on with its stocks, lots and registers: while the simulator is off, nothing flows.
@@ -12,11 +12,14 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sidestream_contracts.edge import EdgeFile, load_edge, sensor_ids
 from sidestream_contracts.edge_lines import ScannerDriver
 from sidestream_contracts.edge_modbus import ModbusDriver
+from sidestream_contracts.edge_opcua import OpcUaDriver
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_contracts.hub import HubFile
 from sidestream_contracts.hubcheck import load_hub
@@ -25,6 +28,9 @@ from sidestream_simulators.modbus_server import ModbusServers
 from sidestream_simulators.physics import Plant, Snapshot, plant_for
 from sidestream_simulators.scan_lines import ScanServer, tcp_address
 from sidestream_simulators.truth import TICK_MS, StepRecorder, TruthWriter, remember
+
+if TYPE_CHECKING:
+    from sidestream_simulators.opcua_server import OpcUaServers
 
 _log = logging.getLogger(__name__)
 _TICK_S = TICK_MS / 1000
@@ -39,9 +45,11 @@ class Simulator:
     ) -> None:
         memory = remember(truth_path)
         drivers = [driver for driver in edge.drivers if isinstance(driver, ModbusDriver)]
+        opcua = [driver for driver in edge.drivers if isinstance(driver, OpcUaDriver)]
         self.plant: Plant = plant_for(hub, seed, speed, memory)
-        self.meters = Meters(hub, [name for d in drivers for name in sensor_ids(d)], seed, memory.registers)
+        self.meters = Meters(hub, [name for d in (*drivers, *opcua) for name in sensor_ids(d)], seed, memory.registers)
         self.modbus = ModbusServers(drivers, self.meters.registers(), edge_path)
+        self.opcua = _opcua_servers(opcua, edge_path)
         self.scanners = _scanners(hub, edge, edge_path)
         self.writer = TruthWriter(truth_path)
         self.recorder = StepRecorder(self.writer, hub.hub.step_s)
@@ -50,6 +58,8 @@ class Simulator:
     async def start(self, bind_host: str | None) -> None:
         """Listen on every port of the edge file."""
         await self.modbus.start(bind_host)
+        if self.opcua is not None:
+            await self.opcua.start(bind_host)
         for scanner in self.scanners.values():
             await scanner.start(bind_host)
 
@@ -64,17 +74,36 @@ class Simulator:
         self._last = tick + 1, snapshot
 
     def show(self) -> None:
-        """Let the Modbus servers show what the meters read after the last tick."""
-        self.modbus.show(self.meters.read())
+        """Let the Modbus and OPC UA servers show what the meters read after the last tick."""
+        values = self.meters.read()
+        self.modbus.show(values)
+        if self.opcua is not None:
+            self.opcua.show(values)
 
     async def stop(self) -> None:
         """Close every port and write what the next run must remember."""
         await self.modbus.stop()
+        if self.opcua is not None:
+            await self.opcua.stop()
         for scanner in self.scanners.values():
             await scanner.stop()
         if self._last:
             self.recorder.checkpoint(*self._last, self.meters.registers())
         self.writer.close()
+
+
+def _opcua_servers(drivers: list[OpcUaDriver], edge_path: Path) -> OpcUaServers | None:
+    """The servers of an edge file; the library for them is imported only where there are any."""
+    if not drivers:
+        return None
+    if find_spec("asyncua") is None:
+        raise ConfigurationError(
+            f"{edge_path}: driver {drivers[0].id!r} is of type opcua, and the library for it is not installed here; run:"
+            " pip install 'sidestream[opcua]'"
+        )
+    from sidestream_simulators.opcua_server import OpcUaServers
+
+    return OpcUaServers(drivers, edge_path)
 
 
 def _scanners(hub: HubFile, edge: EdgeFile, edge_path: Path) -> dict[str, ScanServer]:
