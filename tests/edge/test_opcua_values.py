@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +16,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sidestream_edge.drivers
 from sidestream_app.commands.edge_opcua import certificate
 from sidestream_contracts.edge_opcua import OpcUaDriver, OpcUaSensor
 from sidestream_contracts.errors import ConfigurationError, ContractError, TransientError
@@ -228,3 +231,13 @@ def test_the_command_shows_the_certificate_that_a_server_must_trust(
     assert (tmp_path / "opcua" / "own.der").read_bytes()
     assert certificate(file) == 0
     assert told_["thumbprint"] in capsys.readouterr().out
+
+
+def test_an_agent_that_only_builds_the_driver_does_not_pay_for_the_library() -> None:
+    sample = Path(sidestream_edge.drivers.__file__).parent / "opcua" / "sample.yaml"
+    code = (
+        "import sys; from pathlib import Path; from sidestream_contracts.edge import load_edge;"
+        "from sidestream_edge.drivers import build; edge = load_edge(Path(sys.argv[1]));"
+        "build(edge.drivers[0], Path('.'), edge); sys.exit('asyncua' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(sample)], check=True)

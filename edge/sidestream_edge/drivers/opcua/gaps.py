@@ -20,6 +20,8 @@ from sidestream_edge.drivers.opcua import history
 from sidestream_edge.drivers.opcua.intake import Intake
 
 SHORTEST_US = 1_000_000
+_AHEAD_US = 86_400_000_000
+"""The history is asked for up to a day from now, for the source's clock may be ahead of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,10 @@ async def fill(
     found, without = 0, dict.fromkeys(nodes, "`history` is off") if config.history == "off" else {}
     for sensor_id, node in nodes.items() if config.history == "gap" else ():
         newest = intake.newest_us(sensor_id)
+        since = gap.since_us if newest is None else newest
         try:
-            async for page in history.pages(session, node, gap.since_us if newest is None else newest, gap.until_us):
-                found += intake.past(sensor_id, page, intake.newest_us(sensor_id) or gap.since_us)
+            async for page in history.pages(session, node, since, gap.until_us + _AHEAD_US):
+                found += intake.past(sensor_id, page, since)
         except ContractError as error:
             without[sensor_id] = str(error)
     context.count("from_history", found)

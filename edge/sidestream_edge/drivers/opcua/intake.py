@@ -32,6 +32,7 @@ class Intake:
         self._reminder = Reminder()
         self._unconfirmed = Unconfirmed(context.cursor)
         self._uncertain: dict[str, str] = {}
+        self._filled: dict[str, int] = {}
         self.doubtful: frozenset[str] = frozenset()
 
     @property
@@ -52,12 +53,21 @@ class Intake:
         self._unconfirmed.heard_us = now_us()
         if message.number is not None:
             self._context.count("messages")
-            self.hand_over(self._readings(message.values), number=message.number)
+            readings = self._readings(message.values)
+            new = [reading for reading in readings if reading.t > self._filled.get(reading.sensor, -1)]
+            self._context.count("repeated", len(readings) - len(new))
+            self.hand_over(new, number=message.number)
 
     def past(self, sensor_id: str, values: Iterable[ua.DataValue], after_us: int) -> int:
-        """Hands over what the server has recorded after `after_us`; how many readings that were."""
-        readings = [r for r in self._readings((sensor_id, value) for value in values) if r.t > after_us]
-        self.hand_over(readings, lane="bulk")
+        """Hands over what the server has recorded after `after_us` and after all that was taken; how many readings that were.
+
+        What the history reaches up to is not taken from the live queue again, however long ago that was.
+        """
+        after = max(after_us, self._filled.get(sensor_id, after_us))
+        readings = [r for r in self._readings((sensor_id, value) for value in values) if r.t > after]
+        if readings:
+            self.hand_over(readings, lane="bulk")
+            self._filled[sensor_id] = max(reading.t for reading in readings)
         return len(readings)
 
     def newest_us(self, sensor_id: str) -> int | None:

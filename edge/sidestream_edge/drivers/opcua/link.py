@@ -24,6 +24,9 @@ from sidestream_edge.drivers.opcua.keys import KeyFolder, Own
 CLOSE_S = 0.3
 CHANNEL_S = 3600
 _RENEW_AFTER = 0.75
+MOST_RESUMES = 5
+"""Attempts to take up a session at a server that is there; then a new one is made, with its certificate looked at anew."""
+
 _POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
     "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
     "Aes128_Sha256_RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
@@ -52,6 +55,7 @@ class Link:
         self._client: Client | None = None
         self._own: Own | None = None
         self._renewal: asyncio.Task[None] | None = None
+        self._resumes = 0
 
     @property
     def session(self) -> UaSession:
@@ -76,7 +80,8 @@ class Link:
                 return True
             self._client = None
             client = await self._new_client()
-            await self._connect(client)
+            await client.connect_socket()
+            await self._open_channel(client)
             await client.create_session()
             await self._activate(client)
         except words.FAILURES as error:
@@ -106,20 +111,20 @@ class Link:
 
     async def _resumed(self, client: Client) -> bool:
         """Whether the server still holds our session and gives it back over a new connection."""
-        if not client.uaclient.has_session:
+        if not client.uaclient.has_session or self._resumes >= MOST_RESUMES:
             return False
-        await self._connect(client)
+        await client.connect_socket()
+        self._resumes += 1
+        await self._open_channel(client)
         client.uaclient.session.rebind_authentication_token()
         try:
             await self._activate(client)
         except ua.UaStatusCodeError:
-            client.disconnect_socket()
             return False
         self._watch(client)
         return True
 
-    async def _connect(self, client: Client) -> None:
-        await client.connect_socket()
+    async def _open_channel(self, client: Client) -> None:
         try:
             await client.send_hello()
             await client.open_secure_channel()
@@ -138,6 +143,7 @@ class Link:
             raise
 
     def _watch(self, client: Client) -> None:
+        self._resumes = 0
         self._stop_renewal()
         self._renewal = asyncio.create_task(_renew(client))
 

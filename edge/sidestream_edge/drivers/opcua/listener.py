@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sidestream_contracts.edge_opcua import OpcUaDriver
@@ -18,7 +19,7 @@ from sidestream_edge.drivers.base import BEAT_S, DriverContext
 from sidestream_edge.drivers.opcua import status, words
 from sidestream_edge.drivers.opcua.gaps import Gap, fill
 from sidestream_edge.drivers.opcua.intake import Intake
-from sidestream_edge.drivers.opcua.keys import KeyFolder
+from sidestream_edge.drivers.opcua.keys import SOON_DAYS, KeyFolder
 from sidestream_edge.drivers.opcua.link import Link
 from sidestream_edge.drivers.opcua.mapping import Mapped, Mapping
 from sidestream_edge.drivers.opcua.subscription import EndedError, Subscription, subscribe, transferred, watch
@@ -78,6 +79,7 @@ class Listener:
             if self._subscription is not None and await self._caught_up(self._subscription, intake):
                 return
         else:
+            self._tell_expiry(context)
             kept = self._subscription is not None and await transferred(self._link.session, self._subscription)
             self._mapped = await self._find(intake, context)
             if kept and self._subscription is not None and await self._caught_up(self._subscription, intake):
@@ -135,6 +137,15 @@ class Listener:
                     )
                 )
         return mapped
+
+    def _tell_expiry(self, context: DriverContext) -> None:
+        own = self._link.own
+        if own is not None and own.valid_until - datetime.now(UTC) < timedelta(days=SOON_DAYS):
+            context.note(
+                "certificate",
+                f"This gateway's certificate for {self._where} ends on {own.valid_until:%Y-%m-%d}. Move {own.certificate} and its key away,"
+                " restart the agent, and trust the new one at the server.",
+            )
 
     def _tell_refused(self, subscription: Subscription, context: DriverContext) -> None:
         """The sensors that can't be read now: as the driver's trouble, and each as a rejection."""
