@@ -20,6 +20,22 @@ Seconds = Annotated[float, Field(gt=0)]
 _NODE = re.compile(r"(?:ns=\d{1,5};|nsu=[^;]+;)?(?:i=\d{1,10}|s=.+|g=[0-9A-Fa-f-]{36}|b=[A-Za-z0-9+/]+=*)", re.DOTALL)
 
 
+def path_names(path: str) -> list[str]:
+    """`Plant/Line&/1/Flow` as ["Plant", "Line/1", "Flow"]; a leading `Objects` is left out, for all paths begin there.
+
+    As in OPC 10000-4, A.2, `&` takes its meaning from a slash or an ampersand that follows it.
+    """
+    names = [""]
+    for sign in re.findall(r"&.|.", path, re.DOTALL):
+        if sign == "/":
+            names.append("")
+        else:
+            names[-1] += sign[-1]
+    first, last = int(names[0] == ""), len(names) - int(len(names) > 1 and names[-1] == "")
+    names = names[first:last]
+    return names[1:] if names[:1] == ["Objects"] and len(names) > 1 else names
+
+
 class OpcUaSecurity(FilePart):
     """How the line is signed and encrypted; left out, it is neither."""
 
@@ -142,7 +158,7 @@ def _sensor_problems(sensor: OpcUaSensor) -> Iterator[str]:
         yield f"{sensor.id!r} needs either `node` or `path`: which variable of the server it is"
     if sensor.node is not None and not _NODE.fullmatch(sensor.node):
         yield f"node {sensor.node!r} is no node id; write nsu=URI;s=NAME, nsu=URI;i=NUMBER, ns=2;s=NAME or i=NUMBER"
-    if sensor.path is not None and not all(re.split(r"(?<!&)/", sensor.path.strip("/"))):
+    if sensor.path is not None and not all(path_names(sensor.path) or [""]):
         yield f"path {sensor.path!r} has an empty name in it; write Plant/Line1/Flow"
     if sensor.deadband is not None and sensor.deadband_pct is not None:
         yield "`deadband` and `deadband_pct` exclude each other"

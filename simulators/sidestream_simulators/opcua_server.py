@@ -17,7 +17,7 @@ from typing import Any
 
 from asyncua import Server, ua
 
-from sidestream_contracts.edge_opcua import OpcUaDriver, OpcUaSensor
+from sidestream_contracts.edge_opcua import OpcUaDriver, OpcUaSensor, path_names
 from sidestream_contracts.errors import ConfigurationError
 from sidestream_simulators.ports import port_in_use
 
@@ -71,8 +71,8 @@ class _Plant:
     async def _place(self, sensor: OpcUaSensor, index: int) -> tuple[Any, str, ua.NodeId]:
         """Below what, under which name and as which node a sensor stands."""
         if sensor.path is not None:
-            *folders, name = [re.sub(r"&(.)", r"\1", part) for part in re.split(r"(?<!&)/", sensor.path.strip("/"))]
-            parent = await self._folder(tuple(folders[1:] if folders[:1] == ["Objects"] else folders), index)
+            *folders, name = path_names(sensor.path)
+            parent = await self._folder(tuple(folders), index)
             return parent, name, ua.NodeId(sensor.path, index)
         match = _NODE.fullmatch(sensor.node or "")
         if match is None:

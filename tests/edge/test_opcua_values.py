@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 import sidestream_edge.drivers
 from sidestream_app.commands.edge_opcua import certificate
-from sidestream_contracts.edge_opcua import OpcUaDriver, OpcUaSensor
+from sidestream_contracts.edge_opcua import OpcUaDriver, OpcUaSensor, path_names
 from sidestream_contracts.errors import ConfigurationError, ContractError, TransientError
 from sidestream_edge.drivers.opcua import status, words
 from sidestream_edge.drivers.opcua.gaps import Gap
 from sidestream_edge.drivers.opcua.keys import KeyFolder
-from sidestream_edge.drivers.opcua.nodes import Address, path_names, path_text, portable
+from sidestream_edge.drivers.opcua.nodes import Address, path_text, portable
 from sidestream_edge.drivers.opcua.unconfirmed import Unconfirmed
 from sidestream_edge.drivers.opcua.units import UNECE, common_code, compare, server_unit
 from sidestream_edge.drivers.opcua.values import take

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from asyncua import ua
 from asyncua.client.ua_session import UaSession
 
-from sidestream_contracts.edge_opcua import OpcUaSensor
+from sidestream_contracts.edge_opcua import OpcUaSensor, path_names
 from sidestream_contracts.errors import ContractError
 from sidestream_edge.drivers.opcua.address_space import Paths, namespaces, units
-from sidestream_edge.drivers.opcua.nodes import Address, path_names, portable
+from sidestream_edge.drivers.opcua.nodes import Address, portable
 from sidestream_edge.drivers.opcua.units import ServerUnit, compare
 
 

@@ -58,14 +58,8 @@ def portable(node_id: str, namespaces: Sequence[str]) -> str:
     return f"nsu={uri};{fixed.rest}" if uri else fixed.rest
 
 
-def path_names(path: str) -> list[str]:
-    """`Plant/Line&/1/Flow` as ["Plant", "Line/1", "Flow"]; a leading `Objects` is left out, for all paths begin there."""
-    names = [re.sub(r"&(.)", r"\1", part) for part in re.split(r"(?<!&)/", path.strip("/"))]
-    return names[1:] if names[0] == "Objects" and len(names) > 1 else names
-
-
 def path_text(names: Sequence[str]) -> str:
-    """The inverse of `path_names`."""
+    """The path of these browse names, as `path_names` reads it."""
     return "/".join(re.sub(r"([&/])", r"&\1", name) for name in names)
 
 
