@@ -43,6 +43,7 @@ class Modbus:
         self._backoff = Backoff(first_s=0.5, longest_s=LONGEST_PAUSE_S)
         self._pause_until_s = 0.0
         self._trouble: str | None = None
+        self._silent = False
 
     def run(self, context: DriverContext) -> None:
         """Polls until stopped."""
@@ -68,7 +69,7 @@ class Modbus:
                 if error is not None:
                     whole = False
                     context.problem(error)
-            self._trouble = None
+            self._well(line)
         except TransientError as error:
             whole = False
             self._trouble = str(error)
@@ -79,8 +80,7 @@ class Modbus:
             return
         if readings:
             context.offer(Batch(self.id, "live", readings=tuple(readings)))
-        if whole:
-            self._backoff.reset()
+        if whole and not context.stopping:
             context.count("polls_done")
             context.good()
 
@@ -89,8 +89,19 @@ class Modbus:
         if self._trouble is None:
             return
         now_s = time.monotonic()
-        if now_s < self._pause_until_s or not line.admits(now_s):
+        if now_s < self._pause_until_s or (self._silent and not line.admits(now_s)):
             raise TransientError(self._trouble)
+
+    def _well(self, line: Line) -> None:
+        if self._silent:
+            line.answered()
+        self._trouble, self._silent = None, False
+        self._backoff.reset()
+
+    def _pause(self) -> None:
+        """It did not answer: asked again after a while, and then not before the line has time for it."""
+        self._silent = True
+        self._pause_until_s = time.monotonic() + self._backoff.next_s()
 
     def _read(self, line: Line, context: DriverContext, block: Block) -> tuple[list[Reading], str | None]:
         """Readings of one block and what was wrong with it; TransientError when the device does not answer at all."""
@@ -122,10 +133,10 @@ class Modbus:
         except UnreachableError as error:
             raise TransientError(f"{self._where} can't be reached: {error}. Trying again.") from error
         except (SilentError, GarbledError) as error:
-            self._pause_until_s = time.monotonic() + self._backoff.next_s()
+            self._pause()
             raise TransientError(self._unusable(error)) from error
         if answer.exception in NOBODY_BEHIND:
-            self._pause_until_s = time.monotonic() + self._backoff.next_s()
+            self._pause()
             code = answer.exception or 0
             raise TransientError(f"{self._where} does not answer its gateway: {meaning(code)}. {advice(code)}")
         return answer, t

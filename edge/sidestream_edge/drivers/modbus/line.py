@@ -69,16 +69,18 @@ class Line:
         self._backoff = Backoff(first_s=0.5, longest_s=LONGEST_REOPEN_S)
         self._reopen_s = 0.0
         self._why: UnreachableError | None = None
-        self._periods_s: dict[str, float] = {}
+        self._periods_s: dict[object, float] = {}
         self._admit_s = 0.0
 
-    def join(self, driver: str, period_s: float) -> None:
-        """A driver that polls every `period_s` uses the line from now on."""
-        self._periods_s[driver] = period_s
+    def join(self, period_s: float) -> object:
+        """A driver's run that polls every `period_s` uses the line from now on; what it is to `leave` with."""
+        run = object()  # not the driver's id: a run that hangs may end after its successor has begun
+        self._periods_s[run] = period_s
+        return run
 
-    def leave(self, driver: str) -> bool:
-        """The driver uses it no longer; whether nobody does."""
-        self._periods_s.pop(driver, None)
+    def leave(self, run: object) -> bool:
+        """The run uses it no longer; whether none does."""
+        self._periods_s.pop(run, None)
         return not self._periods_s
 
     def timeout_s(self, wanted_s: float) -> float:
@@ -94,6 +96,10 @@ class Line:
                 return False
             self._admit_s = now_s + min(periods_s)
         return True
+
+    def answered(self) -> None:
+        """A device that was silent has answered: perhaps the line is whole again, and the others may be tried at once."""
+        self._admit_s = 0.0
 
     @contextmanager
     def turn(self, go_on: Callable[[], bool]) -> Iterator[Link | None]:
@@ -139,7 +145,6 @@ def line_of(config: ModbusDriver) -> Iterator[Line]:
     """The line of a driver, for as long as it runs; drivers of one serial line or serial server get the same."""
     if not config.shares_line:
         line = Line(Link(address_of(config), config.answer_s))
-        line.join(config.id, config.period_s)
         try:
             yield line
         finally:
@@ -149,12 +154,12 @@ def line_of(config: ModbusDriver) -> Iterator[Line]:
         line = _shared.get(config.line) or _shared.setdefault(
             config.line, Line(Link(address_of(config), config.answer_s))
         )
-        line.join(config.id, config.period_s)
+        run = line.join(config.period_s)
     try:
         yield line
     finally:
         with _guard:
-            if line.leave(config.id):
+            if line.leave(run):
                 _shared.pop(config.line, None)
                 line.link.close()
 
