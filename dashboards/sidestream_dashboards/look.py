@@ -118,6 +118,10 @@ DEVICE_STATE: Final = words(
     ("offline", "offline", WRONG),
     ("never seen", "never seen", DOUBT),
 )
+DRIVER_STATE: Final = words(
+    ("running", "running", GOOD), ("finished", "finished", GOOD), ("starting", "starting", DOUBT), ("failed", "failed", WRONG),
+    ("hung", "hung", WRONG),
+)  # fmt: skip
 AGE: Final = words(("fresh", "fresh", GOOD), ("stale", "stale", DOUBT), ("none", "no figure", WRONG))
 
 

@@ -94,12 +94,14 @@ def test_each_state_has_its_level_and_its_words_and_trouble_says_what_to_do(line
 def test_a_gateway_tells_its_own_troubles():
     body = {
         "outbox_bytes": 800, "outbox_limit_bytes": 1000, "parked": 2,
-        "drivers": [{"id": "meter", "state": "failed", "error": "connection refused"}, {"id": "gun", "state": "running"}],
+        "drivers": [{"id": "meter", "state": "failed", "error": "connection refused"}, {"id": "gun", "state": "running"},
+                    {"id": "plc", "state": "running", "trouble": "No answer.", "last_good_at": "2026-11-22T11:58:03Z"}],
     }  # fmt: skip
     assert list(device_troubles(device(**body))) == [
         "gw's outbox is 80 % full (800 B of 1 kB)",
         "gw keeps 2 frames that the broker would not carry",
         "gw: driver meter failed: connection refused",
+        "gw: driver plc: No answer. Last good 2026-11-22 11:58 UTC.",
     ]
 
 

@@ -112,7 +112,9 @@ SELECT device_id, 'online', 'e', now(), now(), jsonb_build_object(
     'outbox', jsonb_build_array(
         jsonb_build_object('lane', 'live', 'frames', 12, 'oldest_at', now() - interval '40 s'),
         jsonb_build_object('lane', 'scan', 'frames', 0, 'oldest_at', NULL)),
-    'drivers', jsonb_build_array(jsonb_build_object('id', 'plc', 'state', 'failed', 'error', 'no answer')))
+    'drivers', jsonb_build_array(jsonb_build_object('id', 'plc', 'type', 'modbus', 'state', 'failed',
+        'error', 'no answer', 'trouble', 'no answer', 'restarts', 3, 'last_good_at', now() - interval '5 minutes',
+        'counters', jsonb_build_object('polls_due', 60, 'polls_done', 55))))
 FROM sidestream.device;
 INSERT INTO sidestream.quarantine
     (device, reason, hash, detail, sensor, topic, properties, raw, first_at, last_at, count, readings)

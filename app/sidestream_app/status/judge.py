@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sidestream_app.status.line import Level, Line, ago, duration, size
 from sidestream_store.read.plant import (
@@ -181,6 +182,13 @@ def device_troubles(device: DeviceState) -> Iterator[str]:
     for driver in body.get("drivers") or []:
         if driver.get("state") in ("failed", "hung"):
             yield f"{device.device}: driver {driver.get('id')} {driver['state']}: {driver.get('error') or 'no reason told'}"
+        elif driver.get("trouble"):
+            yield f"{device.device}: driver {driver.get('id')}: {driver['trouble']}{_last_good(driver)}"
+
+
+def _last_good(driver: dict[str, Any]) -> str:
+    at = driver.get("last_good_at")
+    return f" Last good {str(at)[:16].replace('T', ' ')} UTC." if at else " Never yet good."
 
 
 def quarantine(state: QuarantineState | None, now_at: datetime) -> Line:

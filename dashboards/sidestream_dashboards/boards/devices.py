@@ -27,6 +27,17 @@ WHERE d.device IN ($device)
 ORDER BY d.state = 'online', d.name
 """
 
+DRIVERS_SQL: Final = """
+SELECT d.name AS device, x ->> 'id' AS driver, x ->> 'type' AS type, x ->> 'state' AS state,
+    (x -> 'counters' ->> 'polls_due')::bigint AS polls_due, (x -> 'counters' ->> 'polls_done')::bigint AS polls_done,
+    (x ->> 'last_good_at')::timestamptz AS last_good_at, (x ->> 'restarts')::bigint AS restarts,
+    COALESCE(x ->> 'trouble', x ->> 'error') AS error, d.received_at AS status_at
+FROM sidestream_v.device d
+CROSS JOIN LATERAL jsonb_array_elements(d.body -> 'drivers') x
+WHERE d.device IN ($device)
+ORDER BY (x ->> 'trouble') IS NULL AND x ->> 'state' IN ('running', 'finished'), d.name, 2
+"""
+
 FRAMES_SQL: Final = """
 SELECT name AS device, frames_last_hour / 60.0 AS frames_per_minute FROM sidestream_v.device
 WHERE device IN ($device) ORDER BY name
@@ -99,6 +110,29 @@ DEVICES: Final = Panel(
         look.text("party", "Party"),
         look.text("device", "Id"),
         look.text("agent", "Agent"),
+    ),
+)
+
+DRIVERS: Final = Panel(
+    kind="table",
+    title="What gateways read",
+    description="Each driver of each gateway as the gateway last told it: polls due and done since its agent started, when its device last "
+    "gave a good answer, and what is wrong now, or was wrong last with its data. Those in trouble stand first. No newer than 'Status of'.",
+    sql=DRIVERS_SQL,
+    width=24,
+    height=7,
+    empty="No gateway has reported a driver",
+    fields=(
+        look.text("device", "Device", 180),
+        look.text("driver", "Driver", 140),
+        look.coloured("state", "State", look.DRIVER_STATE),
+        look.number("polls_due", "Polls due", look.NUMBER, 0),
+        look.number("polls_done", "Polls done", look.NUMBER, 0),
+        look.moment("last_good_at", "Last good", ago=True),
+        look.number("restarts", "Restarts", look.NUMBER, 0),
+        look.text("error", "What is wrong", 420),
+        look.text("type", "Type"),
+        look.moment("status_at", "Status of", ago=True),
     ),
 )
 

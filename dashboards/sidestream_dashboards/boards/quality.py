@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sidestream_dashboards import look
-from sidestream_dashboards.boards.devices import DEVICES, FRAMES, OUTBOX, READINGS
+from sidestream_dashboards.boards.devices import DEVICES, DRIVERS, FRAMES, OUTBOX, READINGS
 from sidestream_dashboards.boards.quality_balances import METERS, PLACES
 from sidestream_dashboards.model import Dashboard, Panel, Row, Step, Variable
 from sidestream_dashboards.parts import banner
@@ -218,6 +218,7 @@ DASHBOARD: Final = Dashboard(
         _QUARANTINE,
         Row("Devices"),
         DEVICES,
+        DRIVERS,
         FRAMES,
         OUTBOX,
         READINGS,

@@ -29,6 +29,8 @@ function devices() {
       if (driver.state === "failed" || driver.state === "hung") {
         const values = { device: device.name, driver: driver.id, state: word("driver", driver.state), error: driver.error ?? "" };
         found.push(item("warning", `driver-${device.device}-${driver.id}`, t("att.driver", values)));
+      } else if (driver.trouble && device.state === "online") {
+        found.push(item("warning", `trouble-${device.device}-${driver.id}`, t("att.trouble", { device: device.name, error: driver.trouble }), ms(driver.last_good_at)));
       }
     }
     if (device.body?.parked > 0) found.push(item("warning", `parked-${device.device}`, t("att.parked", { device: device.name, n: device.body.parked })));
