@@ -178,6 +178,7 @@ _STEPS = (
     _rows("minute roll-ups that were superseded", "rollup_1m_days", "rollup_1m_history", _LIVE_MINUTE),
     _rows("twin values", "twin_values_days", "twin_value", _LIVE_STEP),
     _rows("twin values that were superseded", "twin_values_days", "twin_value_history", _LIVE_STEP),
+    _rows("marks of doubted values", "twin_values_days", "sensor_mark", _LIVE_INTERVAL),
     _rows("balances", "twin_values_days", "balance", _LIVE_INTERVAL),
     _rows("parts of balances", "twin_values_days", "balance_part", _LIVE_INTERVAL),
     _rows("places in balances", "twin_values_days", "balance_node", _LIVE_INTERVAL),
