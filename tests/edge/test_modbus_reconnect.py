@@ -18,6 +18,8 @@ import pytest
 from edge_rig import free_port, until
 from reconnect_rig import MATRIX, ServerProcess, Subject, Watched, never_answers
 
+from sidestream_app.cli import app
+from sidestream_contracts.edge import load_edge
 from sidestream_edge.drivers.modbus import driver, line
 
 SERVERS = Path(__file__).parent / "modbus_servers"
@@ -283,3 +285,23 @@ def test_garbage_on_a_line_is_named_with_its_first_bytes_and_gives_no_value(answ
         ended.set()
         thread.join(10)
         os.close(device)
+
+
+def test_a_probe_finds_the_units_of_a_serial_line_and_drafts_drivers_that_share_it(node, cable, tmp_path, capsys):
+    node("rtu", cable[1], silent=[2]).start()
+    draft = tmp_path / "edge.yaml"
+    options = ["--serial", str(cable[0]), "--baud", "115200", "--parity", "none", "--unit", "1-3", "--registers", "0-9"]
+    assert (
+        app(
+            ["edge", "probe", "modbus", *options, "--timeout", "0.3", "--write", str(draft)],
+            result_action="return_value",
+        )
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert f"{cable[0]} 115200 8N1: unit 1, 3 of 1–3 answers" in said
+    assert "holding registers: 0–9" in said
+    edge = load_edge(draft)
+    assert [(driver.unit_id, driver.serial.port, driver.serial.parity) for driver in edge.drivers] == [
+        (unit, str(cable[0]), "none") for unit in (1, 3)
+    ]

@@ -58,7 +58,8 @@ def driver_sections(address: Address, found: Found) -> list[str]:
     """A `drivers` item for each unit that has registers, its sensors with what they held as a comment."""
     sections = []
     for unit in found.units:
-        sensors = [line for table in unit.tables for line in _sensor_lines(table)]
+        prefix = f"u{unit.unit}-" if len(found.units) > 1 else ""
+        sensors = [line for table in unit.tables for line in _sensor_lines(table, prefix)]
         if not sensors:
             continue
         said = " ".join(unit.says.values())
@@ -123,8 +124,8 @@ def _short(one: Meaning) -> str:
     return f"{value} {one.type}" + (f" {one.order}" if one.order != "ABCD" else "")
 
 
-def _sensor_lines(table: Table) -> Iterator[str]:
-    letter = table.table[0]
+def _sensor_lines(table: Table, prefix: str) -> Iterator[str]:
+    letter = prefix + table.table[0]
     kept = [each for each in table.contents if isinstance(each, Guess)][:SHOWN]
     for each in kept:
         others = "; ".join(_short(other) for other in each.others[:2])

@@ -129,7 +129,11 @@ class Link:
         """What the device says of itself (function 43/14), by object id; empty where it does not say."""
         reply = self.ask(lambda: self._client.read_device_information(read_code=1, device_id=unit), 250, timeout_s)
         said = {} if reply.isError() else getattr(reply, "information", {})
-        return {key: text.decode("utf-8", "replace").strip() for key, text in said.items() if isinstance(text, bytes)}
+        return {
+            key: " ".join(text.decode("utf-8", "replace").split())
+            for key, text in said.items()
+            if isinstance(text, bytes)
+        }
 
     def ask(self, question: Callable[[], ModbusPDU], reply_bytes: int, timeout_s: float | None = None) -> ModbusPDU:
         """The device's reply, an exception reply too."""
@@ -175,6 +179,11 @@ def _rtu(line: SerialLine, timeout_s: float, listen: Callable[[bool, bytes], byt
         raise ConfigurationError(
             "Modbus on a serial line needs the Python package pyserial: pip install 'sidestream[edge]'."
         ) from error
+
+
+def _printable(text: bytes) -> str:
+    """What a device says of itself, without what would break a line or a file."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text.decode("utf-8", "replace")).split())
 
 
 def _on_the_line_s(address: Address, reply_bytes: int) -> float:
