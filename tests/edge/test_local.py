@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ import pytest
 from edge_rig import AgentProcess, AgentThread, FakeHub, Mosquitto, edge_file, free_port, until
 from modbus_rig import ModbusServer
 
+from sidestream_app.cli import app
 from sidestream_app.edge_local.judge import judge
 from sidestream_app.edge_local.words import reading_line, scan_line
 from sidestream_contracts.messages import Acknowledgement, Refusal
@@ -27,9 +26,20 @@ from sidestream_edge.measurement import Batch, Reading, Scan
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
-def sidestream(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    code = "from sidestream_app.__main__ import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=folder, check=False)
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def sidestream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line in the folder of the test: exit code and what it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = app(words, result_action="return_value", exit_on_error=False)
+        return int(code or 0), capsys.readouterr().out
+
+    return run
 
 
 def write(folder: Path, port: int, *drivers: dict[str, Any], **changes: Any) -> Path:
@@ -144,22 +154,21 @@ def test_a_watcher_that_takes_nothing_holds_up_nobody_and_is_told_what_it_missed
             until(lambda: list(visitor.passing(0.2)) == ["never"], "the end")
 
 
-def test_without_an_agent_status_says_so_and_how_to_start_it(tmp_path: Path) -> None:
+def test_without_an_agent_status_says_so_and_how_to_start_it(sidestream: Command, tmp_path: Path) -> None:
     path = write(tmp_path, 1, {"id": "m", "type": "modbus", "host": "x", "sensors": [{"id": "s", "register": 0}]})
     text = path.read_text().replace('"x"', '"${NOBODY_SET_THIS}"')
     path.write_text(text)
-    done = sidestream("edge", "status", folder=tmp_path)
-    assert done.returncode == 1
-    assert "No agent runs on the outbox" in " ".join(done.stdout.split())
-    assert "sidestream edge run edge.yaml" in done.stdout
-    tail = sidestream("edge", "tail", folder=tmp_path)
-    assert (tail.returncode, tail.stdout) == (1, "")
-    assert "No agent runs" in tail.stderr
+    code, told = sidestream("edge", "status")
+    assert code == 1
+    assert "No agent runs on the outbox" in " ".join(told.split())
+    assert "sidestream edge run edge.yaml" in told
+    with pytest.raises(NobodyError, match="No agent runs"):
+        sidestream("edge", "tail")
 
 
 @pytest.mark.server
 def test_a_running_agent_tells_its_state_and_its_readings_while_the_broker_is_away(
-    modbus: Callable[..., ModbusServer], tmp_path: Path
+    sidestream: Command, modbus: Callable[..., ModbusServer], tmp_path: Path
 ) -> None:
     server = modbus()
     server.words[0] = 77
@@ -170,16 +179,16 @@ def test_a_running_agent_tells_its_state_and_its_readings_while_the_broker_is_aw
     agent = AgentProcess(config)
     try:
         until((tmp_path / "outbox.sqlite.door").exists, "the door")
-        tail = sidestream("edge", "tail", "--sensor", "flow", "-n", "2", "--json", folder=tmp_path)
-        assert tail.returncode == 0, tail.stderr
-        readings = [json.loads(line) for line in tail.stdout.splitlines()]
+        code, told = sidestream("edge", "tail", "--sensor", "flow", "-n", "2", "--json")
+        assert code == 0
+        readings = [json.loads(line) for line in told.splitlines()]
         assert [(r["sensor"], r["val"], r["unit"], r["quality"]) for r in readings] == [
             ("flow", 77.0, "m3/h", "good")
         ] * 2
-        done = sidestream("edge", "status", "--json", folder=tmp_path)
-        told = json.loads(done.stdout)
-        assert (done.returncode, told["running"], told["level"]) == (1, True, "broken")
-        lines = {line["subject"]: line for line in told["lines"]}
+        code, told = sidestream("edge", "status", "--json")
+        facts = json.loads(told)
+        assert (code, facts["running"], facts["level"]) == (1, True, "broken")
+        lines = {line["subject"]: line for line in facts["lines"]}
         assert lines["m"]["level"] == "ok"
         assert lines["gone"]["level"] == "attention"
         assert "can't be reached" in lines["gone"]["text"]
