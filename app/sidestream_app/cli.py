@@ -73,6 +73,7 @@ edge.command(f"{_HERE}.edge_drivers:drivers", help="Which drivers this machine h
 probe = App(name="probe", help="What a device offers, and a draft of the `edge.yaml` that reads it.")
 probe.command(f"{_HERE}.edge_probe:modbus", help="Units, identification and registers of a Modbus device or line.")
 probe.command(f"{_HERE}.edge_opcua:opcua", help="Endpoints and variables of an OPC UA server.")
+probe.command(f"{_HERE}.edge_llrp:llrp", help="Antennas, firmware and tags of an RFID reader that speaks LLRP.")
 edge.command(probe)
 edge.command(f"{_HERE}.edge_opcua:certificate", help="The certificates by which OPC UA servers know this gateway.")
 app.command(edge)

@@ -38,10 +38,6 @@ class ReaderThread:
     def play(self, reads: Any, speed: float = 1.0) -> None:
         self._loop.call_soon_threadsafe(lambda: self.reader.play(reads, speed))
 
-    def freeze(self, seconds: float) -> None:
-        """Stops everything of the reader, its replies too, as SIGSTOP would."""
-        self._loop.call_soon_threadsafe(time.sleep, seconds)
-
     def until_reading(self) -> None:
         until(lambda: self.reader.is_reading, "an inventory runs")
 

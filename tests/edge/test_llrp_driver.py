@@ -1,4 +1,4 @@
-"""The LLRP driver on a real LLRP server: events once, times of the reader, trouble in words, and back after every loss."""
+"""The LLRP driver on a real LLRP server: events once, times of the reader, trouble in words; see also `test_llrp_reconnect`."""
 
 from __future__ import annotations
 
@@ -61,21 +61,21 @@ def flapping(epc: bytes, antenna: int, times: int, seed: int = 1, rate: float = 
     return reads
 
 
-def test_two_hundred_flapping_reads_are_one_enter_and_one_leave(reader, run):
-    """Fault 30, over the protocol."""
+def test_flapping_reads_are_one_enter_and_one_leave(reader, run):
+    """Fault 30, over the protocol; with 200 reads and the twin in `test_llrp_twin.py`."""
     door = reader()
     driver = run(door.port, smoothing={"epoch_s": 0.1, "delta": 1e-4})
     door.until_reading()
     before_us = now_us()
-    door.play(flapping(BAG, 1, 200))
+    door.play(flapping(BAG, 1, 60))
     until(lambda: len(driver.scans()) == 2, "enter and leave")
     enter, leave = driver.scans()
     assert [(s.sensor, s.code, s.rssi, s.q) for s in (enter, leave)] == [
         ("door", CODE, -55.0, Quality.GOOD), ("door-left", CODE, -55.0, Quality.GOOD),
     ]  # fmt: skip
     assert before_us - 10_000 <= enter.t < leave.t <= now_us()
-    assert leave.t - enter.t > 2_000_000
-    assert driver.status.counters["reads"] == 200
+    assert leave.t - enter.t > 500_000
+    assert driver.status.counters["reads"] == 60
     assert driver.status.state == "running"
     assert driver.status.error is None
 
@@ -199,19 +199,6 @@ def test_absent_at_the_start_killed_and_back_no_tag_enters_twice_or_leaves_meanw
     until(lambda: len(driver.scans()) == 2, "a leave")
     assert driver.told() == [("door", CODE), ("door-left", CODE)]
     assert driver.status.restarts == 0
-
-
-def test_a_reader_that_freezes_is_given_up_after_two_questions_and_read_again_when_it_thaws(reader, run):
-    door = reader()
-    driver = run(door.port, timeout_s=0.3)
-    door.until_reading()
-    door.freeze(1.5)
-    until(lambda: driver.status.error, "the silence is told")
-    assert "does not answer" in driver.status.error or "does not speak LLRP" in driver.status.error
-    until(lambda: driver.status.error is None, "it reads again")
-    door.until_reading()
-    door.play(flapping(BAG, 1, 5))
-    until(driver.told, "an enter")
 
 
 def test_a_port_that_speaks_no_llrp_is_named_so(run):

@@ -40,7 +40,7 @@ def run(found: list[Read], smoothing: Smoothing | None = None) -> list[Event]:
 
 
 @given(reads, st.randoms(use_true_random=False))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 def test_any_order_within_an_epoch_gives_the_same_events(found: list[Read], rng: random.Random) -> None:
     found = sorted(found, key=lambda read: read.t_us)
     mixed = sorted(rng.sample(found, len(found)), key=lambda read: read.t_us // EPOCH_US)
@@ -48,7 +48,7 @@ def test_any_order_within_an_epoch_gives_the_same_events(found: list[Read], rng:
 
 
 @given(reads)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_enter_and_leave_of_a_tag_alternate_in_time_and_nothing_is_remembered_after_the_leave(
     found: list[Read],
 ) -> None:
@@ -71,7 +71,7 @@ def test_enter_and_leave_of_a_tag_alternate_in_time_and_nothing_is_remembered_af
 
 
 @given(st.integers(0, 10_000), st.floats(0.5, 0.9))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_two_hundred_reads_of_one_tag_are_one_enter_and_one_leave(seed: int, rate: float) -> None:
     """Fault 30. At a read rate of 50 % and more, missed rounds as they come, never more than six together."""
     rng, epoch, found, missed = random.Random(seed), 0, [], 0

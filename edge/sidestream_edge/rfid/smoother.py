@@ -166,9 +166,8 @@ class Smoother:
                 track.blind_s += self._smoothing.epoch_s
 
     def _expected(self, place: str) -> float:
-        """At which rate a tag is read of which nothing is known: that of others here, never above what was set."""
-        expected = self._smoothing.expected_rate
-        return min(expected, self._usual.setdefault(place, ReadRate(expected, _USUAL_MEMORY)).value)
+        """At which rate a tag is read of which nothing is known: that of others here, once there were some."""
+        return self._usual.setdefault(place, ReadRate(self._smoothing.expected_rate, _USUAL_MEMORY)).value
 
     def _conclude(self, name: str, tag: _Tag, decided_us: int) -> Iterator[Event]:
         """What this epoch tells of one tag; tracks that are over are gone afterwards."""

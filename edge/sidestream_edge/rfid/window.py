@@ -14,10 +14,11 @@ LONGEST_WINDOW = 512
 _ALL = (1 << LONGEST_WINDOW) - 1
 
 _MEMORY = 0.98
-"""What a gap between reads still counts after the next one: rates are those of the last fifty reads or so."""
+"""What a gap between reads still counts after the next one: a tag's own evidence is its last fifty reads or so."""
 
-_PRIOR_GAPS = 10.0
-"""How many gaps the expected rate counts for as long as few were seen."""
+_EXPECTED_GAPS = 30.0
+"""How many gaps the expected rate counts for beside a tag's own: enough that tags which are all alike are not waited for
+now longer, now shorter by chance; few enough that one which is read worse than others is known as such."""
 
 _HIGHEST_RATE = 0.95
 """A tag that was never missed yet can still be missed."""
@@ -41,16 +42,17 @@ def is_transition(reads: int, window: int, rate: float) -> bool:
 class ReadRate:
     """Probability that a tag which is there is read in an epoch, learnt from the gaps between its reads.
 
-    Only what lies between two reads is counted: a silence that lasts may be absence. `expected` is what is assumed before,
-    and is forgotten like everything else.
+    Only what lies between two reads is counted: a silence that lasts may be absence. The estimate lies between `expected`,
+    what is known of others, and what this tag itself shows, the nearer to it the more was seen.
     """
 
-    __slots__ = ("_epochs", "_gaps", "_memory")
+    __slots__ = ("_epochs", "_gaps", "_memory", "_others")
 
     def __init__(self, expected: float, memory: float = _MEMORY) -> None:
         self._memory = memory
-        self._gaps = _PRIOR_GAPS
-        self._epochs = _PRIOR_GAPS / expected
+        self._gaps = 0.0
+        self._epochs = 0.0
+        self._others = _EXPECTED_GAPS / expected
 
     def gap(self, epochs: int) -> None:
         """Two reads followed each other after so many epochs, 1 or more."""
@@ -60,15 +62,16 @@ class ReadRate:
     @property
     def value(self) -> float:
         """The rate, above 0 and at most 0.95."""
-        return min(self._gaps / self._epochs, _HIGHEST_RATE)
+        return min((self._gaps + _EXPECTED_GAPS) / (self._epochs + self._others), _HIGHEST_RATE)
 
 
 class Window:
     """The adaptive window over one tag's epochs at one place; 64 bytes of history however long the tag stays.
 
-    As in the paper it grows by two epochs towards w*, and is halved at a transition. Two things differ, both so that a
-    leave keeps the error δ: it is never shorter than `least_window`, and it grows only in epochs with a read (else it
-    would run away from the silence that it is to notice).
+    As in the paper it grows by two epochs towards w*, and is halved at a transition. Three things differ, so that a leave
+    keeps the error δ and is not later than that takes: it is never shorter than `least_window`; it grows only in epochs with
+    a read (else it would run away from the silence that it is to notice); and the newest `least_window` epochs are tested
+    for a transition by themselves too, so that what was read before a silence does not lengthen it.
     """
 
     __slots__ = ("_delta", "_history", "_least", "_rate", "_size", "_wanted", "rate", "reads", "silent")
@@ -125,7 +128,9 @@ class Window:
 
     def _adapt(self, *, growing: bool) -> None:
         size = self._size
-        if self._wanted > size:
+        if self.silent >= self._least and is_transition(0, self._least, self.rate):
+            size = self._least
+        elif self._wanted > size:
             size += 2 if growing else 0
         elif is_transition(self.seen(size), size, self.rate):
             size //= 2

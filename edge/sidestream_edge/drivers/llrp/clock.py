@@ -50,6 +50,16 @@ class ReaderClock:
         """Whether stamps are told as they are."""
         return not self.is_uptime and abs(self.offset_us or 0) <= TRUSTED_US
 
+    @property
+    def described(self) -> str:
+        """In words, for a person."""
+        off_s = (self.offset_us or 0) / 1e6
+        if self.is_uptime:
+            return "counts from its start"
+        if self.is_trusted:
+            return f"right within {TRUSTED_US / 1e6:g} s"
+        return f"{abs(off_s):,.0f} s {'behind' if off_s > 0 else 'ahead'}"
+
     def utc_us(self, stamp_us: int) -> int:
         """Time of the read."""
         return stamp_us if self.is_trusted else stamp_us + (self.offset_us or 0)

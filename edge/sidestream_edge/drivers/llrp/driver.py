@@ -136,13 +136,8 @@ class Llrp:
             context.count(name, total - self._counted.get(name, 0))
             self._counted[name] = total
         if reads and not link.clock.is_trusted:
-            off_s = (link.clock.offset_us or 0) / 1e6
-            why = "counts from its start" if link.clock.is_uptime else f"is {abs(off_s):,.0f} s {_behind(off_s)}"
-            context.note("reader-clock", f"{self._where}: its clock {why}; times are the gateway's, told as uncertain.")
-
-
-def _behind(off_s: float) -> str:
-    return "behind" if off_s > 0 else "ahead"
+            text = f"{self._where}: its clock is not used ({link.clock.described}); times are the gateway's, told as uncertain."
+            context.note("reader-clock", text)
 
 
 async def _patiently(work: Coroutine[None, None, _Done], context: DriverContext) -> _Done | None:
