@@ -247,8 +247,16 @@ class Babbler:
         b"\0\1\0\0\0\3\1\3\0",
         b"\0\1\0\0\0\5\1\3\2\1\2",
         b"\0\1\0\0\0\7\1\x83\2\0\0\0\0",
+        b"\0\1\0\0\0\7\1\4\4\0\1\0\2",
     ],
-    ids=["another protocol", "zeros", "no registers", "an answer to the first question only", "too long an exception"],
+    ids=[
+        "another protocol",
+        "zeros",
+        "no registers",
+        "an answer to the first question only",
+        "too long an exception",
+        "an answer to another function",
+    ],
 )
 def test_a_device_that_answers_garbage_is_named_and_gives_no_value(answer, tmp_path):
     babbler = Babbler(answer)

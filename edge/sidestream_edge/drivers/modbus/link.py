@@ -6,6 +6,7 @@ there, nobody answers, somebody answers what is no Modbus, a device says no.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -27,9 +28,14 @@ from sidestream_contracts.errors import ConfigurationError, TransientError
 BITS_A_BYTE = 11
 """Start, eight data, parity or second stop, stop (Modbus over Serial Line V1.02, 2.5.1)."""
 
+FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 SHOWN_BYTES = 16
 _OVERHEAD_BYTES = 16
-_GARBAGE = (ModbusException, struct.error, ValueError, IndexError, TypeError, KeyError)
+_MOST_BYTES = 250
+_BASIC, _REGULAR = 1, 2
+"""How much a device is asked to say of itself; basic is what every device has that says anything."""
+
+_GARBAGE = (ModbusException, struct.error, ValueError, IndexError)
 """What pymodbus raises on answers that break the protocol; it does not turn all of them into errors of its own."""
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)  # what goes wrong is said by us, with the device's name
@@ -119,6 +125,11 @@ class Link:
         reply = self.ask(lambda: ask(start, count=count, device_id=unit), 2 * count, timeout_s)
         if reply.isError():
             return Answer(exception=reply.exception_code)
+        if reply.function_code != FUNCTIONS[table]:
+            self._lost()
+            raise GarbledError(
+                f"an answer to function {reply.function_code} came where {FUNCTIONS[table]} was asked for"
+            )
         words = tuple(int(bit) for bit in reply.bits[:count]) if table in BIT_TABLES else tuple(reply.registers)
         if len(words) != count:
             self._lost()
@@ -127,13 +138,17 @@ class Link:
 
     def identification(self, unit: int, timeout_s: float | None = None) -> dict[int, str]:
         """What the device says of itself (function 43/14), by object id; empty where it does not say."""
-        reply = self.ask(lambda: self._client.read_device_information(read_code=1, device_id=unit), 250, timeout_s)
+        found = self._said(unit, _BASIC, timeout_s)
+        if found:
+            with contextlib.suppress(SilentError, GarbledError):  # what is optional, some do wrong
+                found |= self._said(unit, _REGULAR, timeout_s)
+        return found
+
+    def _said(self, unit: int, extent: int, timeout_s: float | None) -> dict[int, str]:
+        ask = self._client.read_device_information
+        reply = self.ask(lambda: ask(read_code=extent, device_id=unit), _MOST_BYTES, timeout_s)
         said = {} if reply.isError() else getattr(reply, "information", {})
-        return {
-            key: " ".join(text.decode("utf-8", "replace").split())
-            for key, text in said.items()
-            if isinstance(text, bytes)
-        }
+        return {key: _printable(text) for key, text in said.items() if isinstance(text, bytes)}
 
     def ask(self, question: Callable[[], ModbusPDU], reply_bytes: int, timeout_s: float | None = None) -> ModbusPDU:
         """The device's reply, an exception reply too."""
