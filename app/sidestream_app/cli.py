@@ -71,7 +71,16 @@ edge.command(f"{_HERE}.edge_status:status", help="How the agent here and its dev
 edge.command(f"{_HERE}.edge_tail:tail", help="Readings as they pass, with quality in words.")
 edge.command(f"{_HERE}.edge_drivers:drivers", help="Which drivers this machine has, those of other packages too.")
 probe = App(name="probe", help="What a device offers, and a draft of the `edge.yaml` that reads it.")
-probe.command(f"{_HERE}.edge_probe:modbus", help="Units, identification and registers of a Modbus device or line.")
+probe.command(
+    f"{_HERE}.edge_probe:modbus",
+    help="Units, identification and registers of a Modbus device or line.",
+    help_epilogue=(
+        "Only reads, one request at a time. A serial port must not be held by a running agent. "
+        "Exit code 1 if no unit answers, 3 if there is no way there.\n\n"
+        "`sidestream edge probe modbus 10.0.0.5 --write edge.yaml`\n\n"
+        "`sidestream edge probe modbus --serial /dev/ttyUSB0 --baud 9600 --parity none --unit all`"
+    ),
+)
 probe.command(f"{_HERE}.edge_opcua:opcua", help="Endpoints and variables of an OPC UA server.")
 probe.command(f"{_HERE}.edge_llrp:llrp", help="Antennas, firmware and tags of an RFID reader that speaks LLRP.")
 edge.command(probe)
