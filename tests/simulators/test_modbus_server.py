@@ -148,3 +148,20 @@ def test_a_port_in_use_is_named_with_the_variable_that_sets_it(
             await second.stop()
 
     asyncio.run(twice())
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"serial": {"port": "/dev/ttyUSB0"}}, "only Modbus TCP devices can be simulated"),
+        (
+            {"host": "127.0.0.1", "sensors": [{"id": "a", "register": 0, "table": "coil"}]},
+            "sensor 'a' of driver 'm' is a coil",
+        ),
+    ],
+)
+def test_a_driver_that_can_not_be_simulated_is_named_with_a_way_out(section, said, tmp_path):
+    sensors = [{"id": "a", "register": 0}]
+    driver = ModbusDriver.model_validate({"id": "m", "type": "modbus", "sensors": sensors, **section})
+    with pytest.raises(ConfigurationError, match=said):
+        ModbusServers([driver], (), tmp_path / "edge.yaml")
