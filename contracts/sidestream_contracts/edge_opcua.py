@@ -89,6 +89,10 @@ class OpcUaDriver(DriverPart):
     report: Literal["sample", "change"] = Field(
         default="sample", description="sample: every new source time is a reading, though the value be the same"
     )
+    refresh_s: Seconds | None = Field(
+        default=None,
+        description="ask again for a value of which nothing was heard for so long; the server's answer counts at its time",
+    )
     keepalive_s: Seconds = Field(default=5.0, description="longest silence of a server that has nothing to say")
     timeout_s: Seconds = 4.0
     keep_s: Seconds = Field(

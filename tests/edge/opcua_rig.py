@@ -60,7 +60,7 @@ class NodeServer:
             )  # fmt: skip
         threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
         self.tell(*before, "listen")
-        until(lambda: "ready" in self._said, "the OPC UA server listens")
+        until(lambda: "ready" in self._said, "the OPC UA server listens", 90.0)
         return self
 
     def _listen(self, process: subprocess.Popen[str]) -> None:

@@ -68,7 +68,7 @@ def test_a_server_that_is_absent_at_first_is_read_with_the_times_states_and_type
     cable = Cable(running.port, plugged=False)
     driver = watch(
         cable.url, FLOW, {"id": "temp", "path": f"{LINE}/Temp", "unit": "K"}, {"id": "on", "node": f"ns={running.index};s=Line1.Running"},
-        {"id": "count", "path": f"{LINE}/Count", "scale": 0.1}, {"id": "label", "path": f"{LINE}/Label"},
+        {"id": "count", "path": f"{LINE}/Count", "scale": 0.1, "deadband": 10}, {"id": "label", "path": f"{LINE}/Label"},
         {"id": "profile", "path": f"{LINE}/Profile"}, {"id": "twin", "path": f"{LINE}/Twin"}, {"id": "typo", "path": f"{LINE}/Flwo"},
     )  # fmt: skip
     driver.until(lambda: "nothing listens on port" in driver.error, "the server is told absent")
@@ -85,6 +85,9 @@ def test_a_server_that_is_absent_at_first_is_read_with_the_times_states_and_type
     driver.until(
         lambda: 1.0 in driver.values("on") and 4e8 in driver.values("count"), "a boolean and a large integer come"
     )
+    running.tell("set Count 4000000005", "set Count 4000000050")
+    driver.until(lambda: 400000005.0 in driver.values("count"), "a change beyond the deadband comes")
+    assert 400000000.5 not in driver.values("count")
     driver.until(lambda: "UncertainLastUsableValue" in driver.said, "doubt is told in words")
     running.tell("bad Temp BadSensorFailure")
     last = driver.until(
@@ -129,8 +132,8 @@ def test_what_happens_while_the_line_is_cut_comes_later_with_its_own_times_and_o
     running: NodeServer, watch: Callable[..., Watched]
 ) -> None:
     cable = Cable(running.port)
-    driver = watch(cable.url, FLOW)
-    driver.until(lambda: driver.status.last_good_at, "it is read")
+    driver, small = watch(cable.url, FLOW), watch(cable.url, FLOW, queue=5)
+    driver.until(lambda: driver.status.last_good_at and small.status.last_good_at, "it is read")
     at_ms = time.time_ns() // 1_000_000
     cable.cut()
     running.tell(*(f"set Flow {n} {at_ms + n}" for n in range(1000, 1200)))
@@ -145,7 +148,20 @@ def test_what_happens_while_the_line_is_cut_comes_later_with_its_own_times_and_o
         ((at_ms + n) * 1000, float(n)) for n in range(1000, 1200)
     ]
     assert "gaps" not in driver.status.counters
+    small.until(lambda: "its queue at the server ran over" in small.said, "changes that are missing are told")
+    assert len([v for v in small.values("flow") if (v or 0) >= 1000]) == 5
     cable.close()
+
+
+def test_a_steady_value_is_said_again_by_the_server_where_that_is_wanted(
+    running: NodeServer, watch: Callable[..., Watched]
+) -> None:
+    driver = watch(running.url, {"id": "on", "path": f"{LINE}/Running"}, refresh_s=0.1)
+    driver.until(lambda: len(driver.readings("on")) >= 3, "it is asked for")
+    times, values = {r.t for r in driver.readings("on")}, set(driver.values("on"))
+    assert len(times) == len(driver.readings("on"))
+    assert len(values) == 1
+    assert {r.q for r in driver.readings("on")} == {0}
 
 
 def test_a_probe_lists_what_is_there_and_drafts_a_file_that_reads_it(running: NodeServer, tmp_path: Path) -> None:
@@ -184,6 +200,11 @@ def test_trust_is_asked_for_on_both_sides_in_words_and_then_the_line_is_encrypte
     driver.until(lambda: "does not let user 'reader' in" in driver.error, "the password is wrong")
     right = watch(running.url, FLOW, **secure, password="right")
     right.until(lambda: right.status.last_good_at, "it is read over an encrypted line")
+    running.tell("orphan")
+    right.until(lambda: right.status.counters.get("messages", 0) and right.error, "its session is taken from it")
+    running.tell("set Flow 77")
+    right.until(lambda: 77.0 in right.values("flow"), "a new session goes on with the old subscription")
+    assert "gaps" not in right.status.counters
     nobody = watch(running.url, FLOW, security={"policy": "Aes128_Sha256_RsaOaep", "mode": "Sign"})
     nobody.until(lambda: nobody.status.last_good_at, "and over a signed one")
     plain = watch(running.url, FLOW, user="reader", password="right")

@@ -1,6 +1,6 @@
 // An OPC UA server made of node-opcua, with a few variables of a plant. It is told on stdin, line by line, what to do:
 //   set Flow 1.5 · set Flow 1.5 1795348799123 (with the source's time in ms) · bad Flow BadSensorFailure · uncertain Flow UncertainLastUsableValue
-//   listen (it starts with its ports closed, so that a past can be set before) · drop (forgets all sessions) · stop
+//   listen (it starts with its ports closed, so that a past can be set before) · orphan (ends all sessions and keeps their subscriptions) · stop
 // and says on stdout `ready` once it listens. Arguments: port, folder for its keys, and JSON with
 //   shift (a further namespace first, so that indexes change), accept (unknown certificates), history.
 import path from "node:path";
@@ -63,7 +63,7 @@ const actions = {
   bad: (name, code) => put(name, "0", StatusCodes[code]),
   uncertain: (name, code) => put(name, "1", StatusCodes[code]),
   listen: async () => { await server.start(); console.log("ready"); },
-  drop: () => { for (const id of Object.keys(server.engine._sessions)) server.engine.closeSession(server.engine._sessions[id].authenticationToken, true, "Terminated"); },
+  orphan: () => { for (const session of Object.values(server.engine._sessions)) server.engine.closeSession(session.authenticationToken, false, "Terminated"); },
   stop: async () => { await server.shutdown(0); process.exit(0); },
 };
 

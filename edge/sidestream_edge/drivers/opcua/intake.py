@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +15,7 @@ from sidestream_edge.drivers.base import DriverContext
 from sidestream_edge.drivers.opcua import status
 from sidestream_edge.drivers.opcua.subscription import Message
 from sidestream_edge.drivers.opcua.unconfirmed import Unconfirmed
-from sidestream_edge.drivers.opcua.values import Taken, take
+from sidestream_edge.drivers.opcua.values import Taken, microseconds, possible, take
 from sidestream_edge.drivers.reminder import Reminder
 from sidestream_edge.measurement import Batch, Reading, now_us
 
@@ -33,6 +34,7 @@ class Intake:
         self._unconfirmed = Unconfirmed(context.cursor)
         self._uncertain: dict[str, str] = {}
         self._filled: dict[str, int] = {}
+        self._news_s = dict.fromkeys(self._sensors, time.monotonic())
         self.doubtful: frozenset[str] = frozenset()
 
     @property
@@ -70,6 +72,23 @@ class Intake:
             self._filled[sensor_id] = max(reading.t for reading in readings)
         return len(readings)
 
+    def quiet(self, for_s: float) -> list[str]:
+        """Sensors of which nothing was heard for so many seconds."""
+        before_s = time.monotonic() - for_s
+        return [sensor_id for sensor_id, at_s in self._news_s.items() if at_s <= before_s]
+
+    def confirm(self, values: Sequence[tuple[str, ua.DataValue]]) -> None:
+        """Hands over what the server says on being asked: where the source has nothing newer, at the server's own time."""
+        found = []
+        for sensor_id, value in values:
+            newest = self.newest_us(sensor_id)
+            source = microseconds(value.SourceTimestamp)
+            if source is None or newest is None or source > newest:
+                found.append((sensor_id, value))
+            elif (told := microseconds(value.ServerTimestamp)) is not None and possible(told, now_us()):
+                found.append((sensor_id, dataclasses.replace(value, SourceTimestamp=value.ServerTimestamp)))
+        self.hand_over(self._readings(found))
+
     def newest_us(self, sensor_id: str) -> int | None:
         """The newest time of which a value was ever taken."""
         return self._context.marks.newest(sensor_id)
@@ -98,6 +117,7 @@ class Intake:
     def _readings(self, values: Iterable[tuple[str, ua.DataValue]]) -> list[Reading]:
         received_us, found = now_us(), []
         for sensor_id, value in values:
+            self._news_s[sensor_id] = time.monotonic()
             try:
                 taken = take(self._sensors[sensor_id], value, received_us)
             except ContractError as error:

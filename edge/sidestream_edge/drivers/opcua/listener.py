@@ -22,6 +22,7 @@ from sidestream_edge.drivers.opcua.intake import Intake
 from sidestream_edge.drivers.opcua.keys import SOON_DAYS, KeyFolder
 from sidestream_edge.drivers.opcua.link import Link
 from sidestream_edge.drivers.opcua.mapping import Mapped, Mapping
+from sidestream_edge.drivers.opcua.refresh import refresh
 from sidestream_edge.drivers.opcua.subscription import EndedError, Subscription, subscribe, transferred, watch
 from sidestream_edge.measurement import now_us
 
@@ -106,6 +107,18 @@ class Listener:
             await fill(gap, self._link.session, self._config, self._mapped.nodes, intake=intake, context=context)
 
     async def _pump(self, intake: Intake, context: DriverContext) -> None:
+        """Takes what the server publishes, and what it says on being asked, until the line is cut."""
+        asking = asyncio.create_task(self._ask_again(intake))
+        try:
+            await self._take_messages(intake, context)
+        finally:
+            asking.cancel()
+
+    async def _ask_again(self, intake: Intake) -> None:
+        if self._config.refresh_s is not None:
+            await refresh(self._link.session, self._mapped.nodes, intake, self._config.refresh_s)
+
+    async def _take_messages(self, intake: Intake, context: DriverContext) -> None:
         while True:
             subscription = self._subscription
             if subscription is None:

@@ -22,6 +22,7 @@ from sidestream_edge.drivers.opcua.address_space import pieces
 
 MOST_IN_MESSAGE = 5000
 _NO_FILTER = frozenset({"BadMonitoredItemFilterUnsupported", "BadMonitoredItemFilterInvalid", "BadFilterNotAllowed"})
+_TRANSFERRED = "GoodSubscriptionTransferred"
 _LAST_SEQUENCE = 2**32 - 1
 
 
@@ -92,6 +93,8 @@ class Subscription:
     def _values(self, parts: Sequence[object]) -> Iterator[tuple[str, ua.DataValue]]:
         for part in parts:
             if isinstance(part, ua.StatusChangeNotification):
+                if status.name(int(part.Status.value)) == _TRANSFERRED:
+                    continue  # to us; had somebody else taken it, the next publish would be refused
                 raise EndedError(int(part.Status.value))
             if isinstance(part, ua.DataChangeNotification):
                 for item in part.MonitoredItems or []:

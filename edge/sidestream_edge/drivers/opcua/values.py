@@ -95,19 +95,20 @@ def _decimal(body: Any) -> float:
 def _time(value: ua.DataValue, received_us: int) -> tuple[int, str | None]:
     """The source's time; else the server's, else that of reception, and then what is to be said about it."""
     source, server = microseconds(value.SourceTimestamp), microseconds(value.ServerTimestamp)
-    if source is not None and _possible(source, received_us):
+    if source is not None and possible(source, received_us):
         return source, None
     why = (
         "its source tells no time"
         if source is None
         else f"its source says {value.SourceTimestamp:%Y-%m-%d %H:%M:%SZ}, which can't be"
     )
-    if server is not None and _possible(server, received_us):
+    if server is not None and possible(server, received_us):
         return server, f"{why}; the server's time is taken"
     return received_us, f"{why}, and the server none that can be; the time of reception is taken"
 
 
-def _possible(t: int, received_us: int) -> bool:
+def possible(t: int, received_us: int) -> bool:
+    """Whether a clock may have said so: not before 2000, not over a day ahead of ours."""
     return _EARLIEST_US <= t <= received_us + _AHEAD_US
 
 
