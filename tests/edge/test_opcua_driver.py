@@ -157,11 +157,12 @@ def test_a_steady_value_is_said_again_by_the_server_where_that_is_wanted(
     running: NodeServer, watch: Callable[..., Watched]
 ) -> None:
     driver = watch(running.url, {"id": "on", "path": f"{LINE}/Running"}, refresh_s=0.1)
-    driver.until(lambda: len(driver.readings("on")) >= 3, "it is asked for")
-    times, values = {r.t for r in driver.readings("on")}, set(driver.values("on"))
-    assert len(times) == len(driver.readings("on"))
-    assert len(values) == 1
-    assert {r.q for r in driver.readings("on")} == {0}
+    running.tell("set Running 0", "set Running 1")  # a read with maximum age 0 would spoil its server time for good
+    driver.until(lambda: 1.0 in driver.values("on"), "it is read")
+    driver.until(lambda: driver.values("on").count(1.0) >= 4, "it is asked for")
+    said = [reading for reading in driver.readings("on") if reading.val == 1.0]
+    assert [reading.t for reading in said] == sorted({reading.t for reading in said})
+    assert {reading.q for reading in said} == {0}
 
 
 def test_a_probe_lists_what_is_there_and_drafts_a_file_that_reads_it(running: NodeServer, tmp_path: Path) -> None:

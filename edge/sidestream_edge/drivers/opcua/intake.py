@@ -68,8 +68,11 @@ class Intake:
         after = max(after_us, self._filled.get(sensor_id, after_us))
         readings = [r for r in self._readings((sensor_id, value) for value in values) if r.t > after]
         if readings:
+            readings.sort(
+                key=lambda reading: reading.t
+            )  # the newest is so the last that is forgotten of what was taken
             self.hand_over(readings, lane="bulk")
-            self._filled[sensor_id] = max(reading.t for reading in readings)
+            self._filled[sensor_id] = readings[-1].t
         return len(readings)
 
     def quiet(self, for_s: float) -> list[str]:

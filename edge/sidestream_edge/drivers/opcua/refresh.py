@@ -17,9 +17,8 @@ from sidestream_edge.drivers.opcua import words
 from sidestream_edge.drivers.opcua.address_space import pieces
 from sidestream_edge.drivers.opcua.intake import Intake
 
-
 MAX_AGE_MS = 1000
-"""How old the server's own copy may be. Not 0: node-opcua then tells the year 9999 as its time."""
+"""How old the server's own copy may be. Not 0: node-opcua then tells the year 9999 as its time, and so to everybody from then on."""
 
 
 async def refresh(session: UaSession, nodes: Mapping[str, ua.NodeId], intake: Intake, every_s: float) -> None:
