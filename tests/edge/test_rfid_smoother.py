@@ -141,6 +141,20 @@ def test_a_tag_that_went_away_while_nobody_looked_has_a_leave_as_uncertain_as_th
     assert 600 / 3.6 < leave.sd_s < 600 / 3.3
 
 
+def test_when_the_clock_is_set_back_a_tag_stays_and_leaves_at_the_new_time() -> None:
+    """Fault 18."""
+    smoother, day_us = Smoother(Smoothing()), 86_400_000_000
+    smoother.add(Read(T0 + n * EPOCH_US, "pallet", "dock") for n in range(10))
+    entered = smoother.advance(T0 + 10 * EPOCH_US)
+    back = T0 - day_us
+    smoother.skip_to(back)
+    smoother.add(Read(back + n * EPOCH_US, "pallet", "dock") for n in range(10))
+    events = [*entered, *smoother.advance(back + 200 * EPOCH_US)]
+    assert [event.kind for event in events] == ["enter", "leave"]
+    assert events[1].t_us == back + 9 * EPOCH_US
+    assert smoother.tags == 0
+
+
 def test_at_a_place_whose_antenna_is_off_silence_means_nothing() -> None:
     smoother = Smoother(Smoothing())
     smoother.add(Read(T0 + n * EPOCH_US, "pallet", "dock") for n in range(10))

@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 
 from sidestream_edge.rfid.events import Event
 
+MOST_REMEMBERED = 20_000
+"""Tags whose last leave is remembered, whatever the clock says."""
+
 
 @dataclass(slots=True)
 class Passages:
@@ -54,6 +57,6 @@ class Passages:
         oldest_us = now_us - 2 * self.within_s * 1e6
         while self._left:
             tag, event = next(iter(self._left.items()))
-            if event.decided_us >= oldest_us:
+            if event.decided_us >= oldest_us and len(self._left) <= MOST_REMEMBERED:
                 return
             del self._left[tag]

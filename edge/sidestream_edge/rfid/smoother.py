@@ -122,16 +122,22 @@ class Smoother:
         return events
 
     def skip_to(self, to_us: int) -> list[Event]:
-        """Nobody looked from the last read taken until `to_us`: no tag counts as silent in that time."""
+        """Nobody looked from the last read taken until `to_us`: no tag counts as silent in that time.
+
+        `to_us` may be earlier than what was told before, where the clock was set back: what is followed goes on from there.
+        """
         newest = max(self._waiting, default=None)
         events = self.advance((newest + 1) * self._epoch_us) if newest is not None else []
         stop = to_us // self._epoch_us
-        if self._next is not None and stop > self._next:
-            skipped_s = (stop - self._next) * self._smoothing.epoch_s
-            self._next = stop
-            for tag in self._tags.values():
-                for track in tag.tracks.values():
-                    track.blind_s += skipped_s
+        if self._next is None or stop == self._next:
+            return events
+        skipped_s = max(0, stop - self._next) * self._smoothing.epoch_s
+        self._next = stop
+        for tag in self._tags.values():
+            tag.left_us = None if tag.left_us is None else min(tag.left_us, to_us)
+            for track in tag.tracks.values():
+                track.blind_s += skipped_s
+                track.first_us, track.last_us = min(track.first_us, to_us), min(track.last_us, to_us)
         return events
 
     def _close(self, epoch: int, seen: dict[tuple[str, str], _Seen], blind: Collection[str]) -> Iterator[Event]:
