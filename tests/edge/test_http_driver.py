@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -123,9 +124,12 @@ def test_yes_comes_only_when_it_is_stored_and_a_repeat_after_a_no_counts_once(we
 
 
 def test_an_outbox_that_takes_nothing_is_a_no_to_come_back(web):
-    rig, logger = web(timeout_s=0.02)
+    rig, logger = web(timeout_s=0.3)
     rig.storing.clear()
-    until(lambda: "takes nothing now" in str(logger.post("/plain", {"x": 1})[1]), "the way to the outbox is full")
+    with ThreadPoolExecutor(16) as loggers:
+        answers = list(loggers.map(lambda n: logger.post("/plain", {"x": n}), range(160)))
+    assert {status for status, _ in answers} == {503}
+    assert any("takes nothing now" in answer["error"] for _, answer in answers), "the way to the outbox is full"
     assert rig.status().counters["put_off"] >= 1
     rig.storing.set()
     until(lambda: logger.post("/plain", {"x": -1})[0] == 200, "it takes again")

@@ -187,6 +187,16 @@ def test_a_vehicle_is_weighed_once_through_a_restart_with_its_plate(line, run_dr
     assert again.values("truck") == []
 
 
+@pytest.mark.server
+def test_in_a_process_of_its_own_weights_and_weighings_go_by_their_two_lanes(line, run_driver):
+    device = line("print", period_s=0.02)
+    weighing = {"id": "truck", "above": 500, "below": 200, "stable_s": 0.1, "within": 20}
+    device.scale.load_kg = 9_000.0
+    rig = run_driver(scale(device, "lines", lines=LINES, weighing=weighing, isolation="process"))
+    until(lambda: rig.values("truck") == [9_000.0] and rig.values("w"), "both")
+    assert {batch.lane for batch in rig.batches} == {"live", "scan"}
+
+
 @pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed: apt install socat")
 def test_weights_arrive_over_a_pair_of_socat(tmp_path: Path, run_driver):
     near, far = tmp_path / "near", tmp_path / "far"

@@ -21,6 +21,7 @@ from sidestream_edge.drivers.base import DriverContext
 from sidestream_edge.drivers.pulse.gpio import GpioLine
 from sidestream_edge.drivers.pulse.tally import Kept, Rate, step
 from sidestream_edge.drivers.reminder import Reminder
+from sidestream_edge.drivers.sentence import sentence
 from sidestream_edge.measurement import Batch, Reading, now_us
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -104,7 +105,7 @@ class Pulses:
             context.offer(Batch(self.id, "live", readings=(lost,)))
 
     def _away(self, text: str, context: DriverContext) -> None:
-        context.problem(f"{self._where} {text}.")
+        context.problem(sentence(f"{self._where} {text}"))
         lost = self._reminder.due([sensor.id for sensor in self._config.announced()], time.monotonic())
         if lost:
             null = tuple(Reading(sensor, now_us(), None, Quality.BAD) for sensor in lost)
@@ -132,7 +133,7 @@ class FileCounter(Pulses):
             except TransientError as error:
                 self._away(str(error), context)
             except ContractError as error:
-                context.reject(str(self._path), error.reason, f"{self._where} {error}.")
+                context.reject(str(self._path), error.reason, sentence(f"{self._where} {error}"))
                 self._away(str(error), context)
             else:
                 self._counted(value, boot, context)

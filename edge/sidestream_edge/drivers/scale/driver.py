@@ -27,6 +27,7 @@ from sidestream_edge.drivers.scale.shown import WORDS, Shown, readings, wrong_un
 from sidestream_edge.drivers.scale.sics import Sics
 from sidestream_edge.drivers.scale.toledo import Toledo
 from sidestream_edge.drivers.scale.vehicle import Bridge, Left, Weighed
+from sidestream_edge.drivers.sentence import sentence
 from sidestream_edge.measurement import Batch, Reading, Scan, now_us
 
 UNREADABLE_BYTES = 96
@@ -59,7 +60,7 @@ class Scale:
             try:
                 line = self._source.open()
             except TransientError as error:
-                self._away(f"{self._where} {error}.", context)
+                self._away(sentence(f"{self._where} {error}"), context)
             else:
                 self._listen(_Listening(line, _protocol(self._config), backoff, bridge), context)
             context.wait(backoff.next_s())
@@ -79,12 +80,12 @@ class Scale:
                     self._heard(item, now, context)
                 self._look(now, context)
         except TransientError as error:
-            self._away(f"{self._where} {error}.", context)
+            self._away(sentence(f"{self._where} {error}"), context)
         finally:
             now.line.close()
             half = now.protocol.cut()
             if half is not None and not context.stopping:
-                context.reject(str(self._source), half.counter, f"{self._where}: {half.text}.")
+                context.reject(str(self._source), half.counter, sentence(f"{self._where}: {half.text}"))
 
     def _ask(self, now: _Listening, context: DriverContext) -> None:
         if now.protocol.request and time.monotonic() >= now.ask_s:
@@ -96,7 +97,7 @@ class Scale:
         if now.joined_midway(item):
             return
         if isinstance(item, Fault):
-            context.reject(str(self._source), item.counter, f"{self._where}: {item.text}.")
+            context.reject(str(self._source), item.counter, sentence(f"{self._where}: {item.text}"))
             return
         now.good()
         if now.protocol.request:
@@ -124,7 +125,9 @@ class Scale:
         if key != self._state:
             self._state = key
             if shown.quality == Quality.BAD or shown.note is not None:
-                context.reject(str(self._source), "wrong_unit" if said is not None else state, f"{self._where} {text}.")
+                context.reject(
+                    str(self._source), "wrong_unit" if said is not None else state, sentence(f"{self._where} {text}")
+                )
         return shown
 
     def _tell(self, shown: Shown, t: int, now: _Listening, context: DriverContext) -> None:
@@ -161,7 +164,7 @@ class Scale:
         why = why_unreadable(now.unread, protocol=now.protocol.name, is_serial=is_serial)
         asked = "it does not answer" if now.protocol.request else "it sends nothing"
         silence = f"gives no weight: {asked}; check power, cable, and that its output is set to {now.protocol.name}"
-        self._away(f"{self._where}: {why}." if why else f"{self._where} {silence}.", context)
+        self._away(sentence(f"{self._where}: {why}" if why else f"{self._where} {silence}"), context)
         if silent_s >= self._config.silent_s:
             now.heard_s = time.monotonic()
             now.line.write(now.protocol.begin)

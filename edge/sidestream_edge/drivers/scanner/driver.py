@@ -24,6 +24,7 @@ from sidestream_edge.drivers.position import Position
 from sidestream_edge.drivers.scanner.codes import Affixes
 from sidestream_edge.drivers.scanner.hid import HidLine
 from sidestream_edge.drivers.scanner.keys import Keyboard, Typed
+from sidestream_edge.drivers.sentence import sentence
 from sidestream_edge.measurement import Batch, Scan, now_us
 
 READ_BYTES = 65_536
@@ -78,7 +79,7 @@ class _Scanner:
 
     def _faulty(self, fault: Fault | None, context: DriverContext) -> None:
         if fault is not None:
-            context.fault(fault.counter, f"{self._where}: {fault.text}.")
+            context.fault(fault.counter, sentence(f"{self._where}: {fault.text}"))
 
 
 class _Open(Protocol):
@@ -162,7 +163,7 @@ class LineScanner(_Scanner):
                 backoff.reset()
                 self._take(line, context)
             except TransientError as error:
-                context.problem(f"{self._where} {error}. Trying again.")
+                context.problem(f"{sentence(f'{self._where} {error}')} Trying again.")
             context.wait(backoff.next_s())
 
     def _take(self, line: _Open, context: DriverContext) -> None:
