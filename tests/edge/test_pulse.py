@@ -67,6 +67,7 @@ def test_the_rate_is_steady_between_pulses_and_falls_only_as_far_as_it_must() ->
     assert rate.see(0, 0, 11_000_000) == (None, False)
 
 
+@pytest.mark.server
 def test_a_file_counter_goes_on_through_restarts_and_counts_what_came_meanwhile(tmp_path: Path, run_driver) -> None:
     meter, file = PulseMeter(pulses=70_000, bits=32), tmp_path / "count"
     source = f"counter://{file}"
@@ -94,6 +95,7 @@ def test_a_file_counter_goes_on_through_restarts_and_counts_what_came_meanwhile(
     until(lambda: again.readings("e")[-1].q == 0, "sure again")
 
 
+@pytest.mark.server
 def test_edges_of_a_line_are_counted_with_the_kernels_time_and_those_it_dropped(tmp_path: Path, run_driver) -> None:
     """Through a pipe: the very events of the kernel, cut anywhere."""
     pipe, meter = tmp_path / "17", PulseMeter()

@@ -15,6 +15,8 @@ from edge_rig import free_port, until
 from sidestream_contracts.frame import Quality
 from sidestream_simulators.scale import ScaleLine, SimulatedScale
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def line():
@@ -187,7 +189,6 @@ def test_a_vehicle_is_weighed_once_through_a_restart_with_its_plate(line, run_dr
     assert again.values("truck") == []
 
 
-@pytest.mark.server
 def test_in_a_process_of_its_own_weights_and_weighings_go_by_their_two_lanes(line, run_driver):
     device = line("print", period_s=0.02)
     weighing = {"id": "truck", "above": 500, "below": 200, "stable_s": 0.1, "within": 20}

@@ -16,6 +16,8 @@ from edge_rig import until
 
 from sidestream_edge.drivers.scanner.hid import EVENT
 
+pytestmark = pytest.mark.server
+
 UINPUT = Path("/dev/uinput")
 
 

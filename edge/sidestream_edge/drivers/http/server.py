@@ -102,14 +102,29 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: Listener
     protocol_version = "HTTP/1.1"
+    in_request = False
     server_version, sys_version = "sidestream-edge", ""
 
     def setup(self) -> None:
         super().setup()
         self.connection.settimeout(self.server.config.timeout_s)
 
+    def handle_one_request(self) -> None:
+        """One request; a client that hangs up between two of them harms nothing."""
+        try:
+            super().handle_one_request()
+        except ConnectionError:
+            if self.in_request:
+                raise
+            self.close_connection = True
+
     def do_POST(self) -> None:
         """Reads the body and says what became of it."""
+        self.in_request = True
+        self._post()
+        self.in_request = False
+
+    def _post(self) -> None:
         device = self.server.devices.get(self.path.split("?")[0])
         answer = self._at_the_door(device)
         payload = self._body() if answer is None else None
