@@ -32,6 +32,7 @@ class DriverRig:
         self._base = base
         self._stop = threading.Event()
         self._ready = threading.Event()
+        self._turns = 0
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         assert self._ready.wait(10)
@@ -44,6 +45,7 @@ class DriverRig:
         while not self._stop.is_set():
             driver.tick(time.monotonic())
             self._take(bus)
+            self._turns += 1
         driver.stop()
         ended = driver.join(time.monotonic() + 10)
         self._take(bus)
@@ -57,6 +59,12 @@ class DriverRig:
             if batch.cursor is not None:
                 self.cursor = batch.cursor
                 self._driver.stored(batch.cursor)
+
+    def hold(self) -> None:
+        """From now on nothing is taken, until `storing` is set again."""
+        self.storing.clear()
+        before = self._turns
+        until(lambda: self._turns > before + 1, "what was under way is over")
 
     @property
     def marks(self) -> list[Mark]:

@@ -114,7 +114,7 @@ def test_a_logger_that_sends_its_last_day_each_time_is_taken_once(web):
 
 def test_yes_comes_only_when_it_is_stored_and_a_repeat_after_a_no_counts_once(web):
     rig, logger = web(timeout_s=0.5)
-    rig.storing.clear()
+    rig.hold()
     row = {"ts": NOW_S, "t": 1, "f": 2}
     status, answer = logger.post("/boiler", row)
     assert (status, answer["reason"]) == (503, "not_stored")
@@ -127,7 +127,7 @@ def test_yes_comes_only_when_it_is_stored_and_a_repeat_after_a_no_counts_once(we
 
 def test_an_outbox_that_takes_nothing_is_a_no_to_come_back(web):
     rig, logger = web(timeout_s=0.3)
-    rig.storing.clear()
+    rig.hold()
     with ThreadPoolExecutor(16) as loggers:
         answers = list(loggers.map(lambda n: logger.post("/plain", {"x": n}), range(160)))
     assert any("takes nothing now" in answer.get("error", "") for _, answer in answers), "the way to the outbox is full"

@@ -107,7 +107,7 @@ def test_a_scanner_that_floods_waits_for_the_outbox_and_loses_nothing(tmp_path, 
     pipe = tmp_path / "event-kbd"
     os.mkfifo(pipe)
     rig = run_driver(scanner(f"hid://{pipe}"))
-    rig.storing.clear()
+    rig.hold()
     codes = [str(1000 + n) for n in range(500)]
 
     def feed() -> None:
