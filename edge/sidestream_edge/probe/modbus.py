@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sidestream_contracts.errors import TransientError
+from sidestream_contracts.errors import SidestreamError, TransientError
 from sidestream_edge.drivers.modbus.link import (
     Address,
     Answer,
@@ -78,7 +78,7 @@ class Manner:
     """Of one unit."""
 
 
-class _EnoughError(Exception):
+class _EnoughError(SidestreamError):
     """The number of requests has run out."""
 
 
@@ -181,7 +181,7 @@ def _identification(asking: _Asking) -> dict[str, str]:
     return {OBJECTS.get(key, f"object {key}"): text for key, text in sorted(said.items()) if text}
 
 
-class _NoTableError(Exception):
+class _NoTableError(SidestreamError):
     """The device says that it has no such table."""
 
 
