@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -151,6 +153,27 @@ def test_what_happens_while_the_line_is_cut_comes_later_with_its_own_times_and_o
     small.until(lambda: "its queue at the server ran over" in small.said, "changes that are missing are told")
     assert len([v for v in small.values("flow") if (v or 0) >= 1000]) == 5
     cable.close()
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"ACKF\x1c\0\0\0" + b"\xff" * 60, b""])
+def test_what_is_no_opcua_server_is_told_and_does_no_harm(answer: bytes, watch: Callable[..., Watched]) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def talk() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = server.accept()
+                with peer:
+                    peer.recv(100)
+                    peer.sendall(answer)
+
+    threading.Thread(target=talk, daemon=True).start()
+    driver = watch(f"opc.tcp://127.0.0.1:{server.getsockname()[1]}", FLOW, timeout_s=1)
+    driver.until(lambda: driver.error, "it is told")
+    assert driver.error.startswith("OPC UA server plc (opc.tcp://127.0.0.1:")
+    driver.until(lambda: driver.values("flow") == [None], "there is no value")
+    assert driver.status.restarts == 0
+    server.close()
 
 
 def test_a_steady_value_is_said_again_by_the_server_where_that_is_wanted(
