@@ -185,6 +185,7 @@ def test_a_running_agent_tells_its_state_and_its_readings_while_the_broker_is_aw
         assert [(r["sensor"], r["val"], r["unit"], r["quality"]) for r in readings] == [
             ("flow", 77.0, "m3/h", "good")
         ] * 2
+        until(lambda: "can't be reached" in sidestream("edge", "status", "--json")[1], "the device that is not there")
         code, told = sidestream("edge", "status", "--json")
         facts = json.loads(told)
         assert (code, facts["running"], facts["level"]) == (1, True, "broken")
