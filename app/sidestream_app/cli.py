@@ -71,16 +71,7 @@ edge.command(f"{_HERE}.edge_status:status", help="How the agent here and its dev
 edge.command(f"{_HERE}.edge_tail:tail", help="Readings as they pass, with quality in words.")
 edge.command(f"{_HERE}.edge_drivers:drivers", help="Which drivers this machine has, those of other packages too.")
 probe = App(name="probe", help="What a device offers, and a draft of the `edge.yaml` that reads it.")
-probe.command(
-    f"{_HERE}.edge_probe:modbus",
-    help="Units, identification and registers of a Modbus device or line.",
-    help_epilogue=(
-        "Only reads, one request at a time. A serial port must not be held by a running agent. "
-        "Exit code 1 if no unit answers, 3 if there is no way there.\n\n"
-        "`sidestream edge probe modbus 10.0.0.5 --write edge.yaml`\n\n"
-        "`sidestream edge probe modbus --serial /dev/ttyUSB0 --baud 9600 --parity none --unit all`"
-    ),
-)
+probe.command(f"{_HERE}.edge_probe:modbus", help="Units, identification and registers of a Modbus device or line.")
 probe.command(f"{_HERE}.edge_opcua:opcua", help="Endpoints and variables of an OPC UA server.")
 probe.command(f"{_HERE}.edge_llrp:llrp", help="Antennas, firmware and tags of an RFID reader that speaks LLRP.")
 edge.command(probe)
@@ -178,10 +169,19 @@ app.command(f"{_HERE}.demo:demo", help="The whole product on this machine, on em
 app.command(f"{_HERE}.chaos:app", name="chaos", help="Break the whole product on purpose, and count what is lost.")
 
 
+def _teach(arguments: list[str]) -> None:
+    """The page of a command asked for by `--help` is the whole docstring; its one line here is for lists of commands."""
+    if not {"--help", "-h"}.isdisjoint(arguments):
+        *_, asked = app.parse_commands([a for a in arguments if not a.startswith("-")])[1]
+        if asked.default_command is not None:
+            asked.help = None
+
+
 def main() -> None:
     """Runs one command; errors of ours come out as a sentence and an exit code, never as a traceback."""
     try:
         configure_logging()
+        _teach(sys.argv[1:])
         result = app(sys.argv[1:], result_action="return_value")
         sys.stdout.flush()
     except KeyboardInterrupt:

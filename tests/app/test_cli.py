@@ -57,6 +57,11 @@ def test_every_command_has_help_that_says_what_it_does(sidestream, command):
     assert len(done.stdout) > 200
 
 
+def test_the_page_of_a_command_teaches_more_than_its_line_in_the_list(sidestream):
+    assert "wrong entry is voided" in " ".join(sidestream("enter", "--help").stdout.split())
+    assert "wrong entry is voided" not in " ".join(sidestream("--help").stdout.split())
+
+
 def test_a_well_formed_hub_is_summed_up_and_its_figures_called_synthetic(sidestream):
     done = sidestream("hub", "check", str(example_hub().hub_path))
     assert done.returncode == 0
