@@ -155,7 +155,11 @@ def test_what_happens_while_the_line_is_cut_comes_later_with_its_own_times_and_o
     cable.close()
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"ACKF\x1c\0\0\0" + b"\xff" * 60, b""])
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"ACKF\x1c\0\0\0" + b"\xff" * 60, b""],
+    ids=["a web server", "garbage", "hangs up"],
+)
 def test_what_is_no_opcua_server_is_told_and_does_no_harm(answer: bytes, watch: Callable[..., Watched]) -> None:
     server = socket.create_server(("127.0.0.1", 0))
 
