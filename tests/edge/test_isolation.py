@@ -32,6 +32,7 @@ class Odd:
     def __init__(self, section):
         self.id, self.do = section.id, section.plain()["do"]
         self.patience_s = section.plain().get("patience_s", 10.0)
+        time.sleep(section.plain().get("build_s", 0.0))
     def run(self, context):
         context.good()
         getattr(self, self.do)(context)
@@ -154,6 +155,13 @@ def test_a_process_without_sign_of_life_is_killed_and_replaced(odd: Make, do: st
     assert "no sign of life" in driver.status().error
     assert is_gone(first)
     tick_until(driver, lambda: pid_of(os.getpid()), "another process")
+
+
+def test_a_start_that_takes_longer_than_its_patience_is_no_hang(odd: Make) -> None:
+    """On a small gateway that starts several at once, the imports alone may take longer than a poll ever does."""
+    driver = odd("tell", patience_s=1.5, build_s=1.7)
+    tick_until(driver, lambda: driver.announced() or driver.status().restarts, "its first word")
+    assert driver.status().restarts == 0, driver.status().error
 
 
 def test_one_that_holds_too_much_memory_is_killed(odd: Make) -> None:

@@ -121,6 +121,7 @@ class _Run:
         match message:
             case ["ready", lane, float() | int() as patience_s] if lane in LANES:
                 self._driver.lane, self._patience_s = lane, float(patience_s)
+                self._silent_s = 0.0  # its start had a patience of its own
             case ["health", int() as beats, dict() as told]:
                 health.taken(self._context.health, told)
                 self._heard(beats)
