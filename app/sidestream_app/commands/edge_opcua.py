@@ -11,19 +11,17 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from sidestream_app.commands.answer import print_json
-from sidestream_app.commands.edge_probe import Broker, Device, Hub, Overwrite, Party, Write, put_draft
 from sidestream_app.commands.options import AsJson
+from sidestream_app.commands.probed import NO_DRAFT, Draft
 from sidestream_app.commands.progress import Progress
 from sidestream_contracts.edge import load_edge
 from sidestream_contracts.edge_opcua import OpcUaDriver, OpcUaSecurity
 from sidestream_contracts.errors import ConfigurationError
-from sidestream_edge.probe.draft import Head, edge_yaml, write_draft
 
 if TYPE_CHECKING:
     from sidestream_edge.drivers.opcua.keys import Own
 
 PASSWORD = "SIDESTREAM_OPCUA_PASSWORD"  # noqa: S105  the name of a variable
-_HEAD = Head()
 
 
 def opcua(
@@ -40,12 +38,7 @@ def opcua(
     keys: Annotated[Path, Parameter(help="With security: folder of own key and trusted/ servers.")] = Path("opcua"),
     depth: Annotated[int, Parameter(help="How many levels below Objects are looked at.")] = 8,
     timeout: Annotated[float, Parameter(help="Seconds to wait for each answer.")] = 4.0,
-    write: Write = None,
-    overwrite: Overwrite = False,
-    hub: Hub = _HEAD.hub,
-    party: Party = _HEAD.party,
-    device: Device = _HEAD.device,
-    broker_host: Broker = _HEAD.broker_host,
+    draft: Draft = NO_DRAFT,
     as_json: AsJson = False,
 ) -> int:
     """Find out what an OPC UA server offers, and draft the edge.yaml that reads it.
@@ -67,20 +60,13 @@ def opcua(
     from sidestream_edge.probe.opcua import Manner, probe
 
     _check_url(url)
-    if write is not None and write.exists() and not overwrite:
-        write_draft(write, "")
+    draft.check()
     manner = Manner(user, os.environ.get(PASSWORD) if user else None, _security(security), depth, timeout, keys)
     with Progress() as progress:
         found = probe(url, manner, progress.tell)
     sections = report.driver_sections(found, user)
     said = list(report.lines(found))
-    draft = edge_yaml(Head(hub, party, device, broker_host), said[:1], sections) if sections else None
-    if as_json:
-        print_json({**report.facts(found), "draft": draft})
-    else:
-        print("\n".join(said))
-    if write is not None:
-        put_draft(write, draft, overwrite=overwrite)
+    draft.answer(said, report.facts(found), sections, as_json=as_json)
     return 0 if sections else 1
 
 

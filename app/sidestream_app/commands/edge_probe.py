@@ -1,34 +1,22 @@
-"""`sidestream edge probe …`: what a device offers, and a draft of the `edge.yaml` that reads it."""
+"""`sidestream edge probe modbus`."""
 
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from sidestream_app.commands.answer import print_json
 from sidestream_app.commands.options import AsJson
+from sidestream_app.commands.probed import NO_DRAFT, Draft, host_and_port
 from sidestream_app.commands.progress import Progress
 from sidestream_contracts.errors import ConfigurationError
-from sidestream_edge.probe.draft import Head, edge_yaml, write_draft
 
 if TYPE_CHECKING:
     from sidestream_edge.drivers.modbus.link import Address
 
-Write = Annotated[Path | None, Parameter(name="--write", help="Write a draft here, e.g. edge.yaml.")]
-Overwrite = Annotated[
-    bool, Parameter(name="--overwrite", negative=(), help="With --write: replace a file that is there.")
-]
-Hub = Annotated[str, Parameter(name="--hub", help="Hub of the draft, as in hub.yaml.")]
-Party = Annotated[str, Parameter(name="--party", help="Party of the draft, as in hub.yaml.")]
-Device = Annotated[str, Parameter(name="--device", help="This gateway in the draft, as in hub.yaml.")]
-Broker = Annotated[str, Parameter(name="--broker-host", help="The hub's broker in the draft.")]
-_HOST = re.compile(r"(?P<host>\[[^\]]+\]|[^:\s/]+)(?::(?P<port>\d{1,5}))?")
+_PORT = 502
 _ALL_UNITS = range(1, 248)
-_HEAD = Head()
 
 
 def modbus(
@@ -51,12 +39,7 @@ def modbus(
     timeout: Annotated[float, Parameter(help="Seconds to wait for each answer.")] = 0.5,
     pause: Annotated[float, Parameter(help="Seconds between two requests; more for a line that others use.")] = 0.02,
     most_requests: Annotated[int, Parameter(help="Requests to one unit at most.")] = 2000,
-    write: Write = None,
-    overwrite: Overwrite = False,
-    hub: Hub = _HEAD.hub,
-    party: Party = _HEAD.party,
-    device: Device = _HEAD.device,
-    broker_host: Broker = _HEAD.broker_host,
+    draft: Draft = NO_DRAFT,
     as_json: AsJson = False,
 ) -> int:
     """Find out what answers at a Modbus device, server or serial line, and draft the edge.yaml that reads it.
@@ -78,29 +61,13 @@ def modbus(
 
     address = _address(host, serial, baud, parity, stop_bits, rtu=rtu)
     units, ranges = _units(unit), _numbers("--registers", registers, 65535) if registers else []
-    if write is not None and write.exists() and not overwrite:
-        write_draft(write, "")
+    draft.check()
     with Progress() as progress:
         found = probe(address, units, ranges, Manner(timeout, pause, most_requests), progress.tell)
     sections = report.driver_sections(address, found)
     said = list(report.lines(address, found))
-    draft = edge_yaml(Head(hub, party, device, broker_host), said[:1], sections) if sections else None
-    if as_json:
-        print_json({**report.facts(address, found), "draft": draft})
-    else:
-        print("\n".join(said))
-    if write is not None:
-        put_draft(write, draft, overwrite=overwrite)
+    draft.answer(said, report.facts(address, found), sections, as_json=as_json)
     return 0 if found.units else 1
-
-
-def put_draft(path: Path, draft: str | None, *, overwrite: bool) -> None:
-    """Writes the draft and says what to do with it; says so where there is none."""
-    if draft is None:
-        print(f"{path}: not written, since nothing was found that could be read.", file=sys.stderr)
-        return
-    write_draft(path, draft, overwrite=overwrite)
-    print(f"{path}: a draft is written; go through it, then: sidestream edge check {path}", file=sys.stderr)
 
 
 def _address(
@@ -121,10 +88,7 @@ def _address(
         if not 300 <= baud <= 921_600:
             raise ConfigurationError(f"--baud {baud}: a serial line has 300 to 921600, most often 9600 or 19200.")
         return SerialLine(port=serial, baud=baud, parity=parity, stop_bits=stop_bits)
-    match = _HOST.fullmatch(host or "")
-    if match is None or not 1 <= int(match["port"] or 502) <= 65535:
-        raise ConfigurationError(f"{host!r} is no HOST or HOST:PORT; e.g. 10.0.0.5 or meter.local:1502.")
-    return TcpAddress(match["host"].strip("[]"), int(match["port"] or 502), rtu=rtu)
+    return TcpAddress(*host_and_port(host or "", _PORT), rtu=rtu)
 
 
 def _units(text: str | None) -> list[int] | None:
