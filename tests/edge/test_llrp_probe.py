@@ -10,6 +10,7 @@ from edge_rig import free_port
 from llrp_rig import DriverRun, ReaderThread
 
 from sidestream_app.commands.edge_llrp import llrp
+from sidestream_app.commands.probed import Draft
 from sidestream_contracts.edge import load_edge
 from sidestream_contracts.errors import ConfigurationError, TransientError
 from sidestream_simulators.rfid_portal import PortalRead, sgtin
@@ -30,7 +31,7 @@ def test_a_reader_is_told_with_its_antennas_and_tags_and_the_draft_loads(reader,
     reader.play([PortalRead(0.0, sgtin(7), 1, -48.0 - n) for n in range(4)])
     draft = tmp_path / "edge.yaml"
     where = f"127.0.0.1:{reader.port}"
-    assert llrp(where, listen=0.5, write=draft, hub="h", party="p", as_json=True) == 0
+    assert llrp(where, listen=0.5, draft=Draft(write=draft, hub="h", party="p"), as_json=True) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["maker"], found["firmware"]) == ("Impinj", "sidestream simulated portal")
     assert [a["connected"] for a in found["antennas"]] == [True, True, False, True]
