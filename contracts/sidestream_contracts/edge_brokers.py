@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sidestream_contracts.edge_driver import DriverPart
+from sidestream_contracts.edge_driver import DriverPart, announced_as
 from sidestream_contracts.ids import ID_PATTERN, Id
 from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_contracts.part import FilePart
@@ -93,10 +93,7 @@ class MqttDriver(DriverPart):
         for topic in self.topics:
             for sensor in topic.sensors:
                 if re.match(ID_PATTERN, sensor.id):
-                    yield AnnouncedSensor(
-                        id=sensor.id, driver=self.id, unit=sensor.unit, quantity=sensor.quantity,
-                        delivery="at_least_once" if topic.time is None else "once",
-                    )  # fmt: skip
+                    yield announced_as(self.id, sensor, "at_least_once" if topic.time is None else "once")
 
     def problems(self, n: int) -> Iterator[Problem]:
         """What can't be meant in its topics."""
@@ -137,10 +134,7 @@ class SparkplugDriver(DriverPart):
 
     def announced(self) -> Iterator[AnnouncedSensor]:
         """Its metrics, each measurement delivered once."""
-        for sensor in self.sensors:
-            yield AnnouncedSensor(
-                id=sensor.id, driver=self.id, unit=sensor.unit, quantity=sensor.quantity, delivery="once"
-            )
+        yield from (announced_as(self.id, sensor, "once") for sensor in self.sensors)
 
     def problems(self, n: int) -> Iterator[Problem]:
         """What can't be meant in its mapping."""

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from sidestream_contracts.ids import Id
-from sidestream_contracts.messages import AnnouncedSensor
+from sidestream_contracts.messages import AnnouncedSensor, Delivery
 from sidestream_contracts.part import FilePart
 from sidestream_contracts.yamlnodes import Problem
 
@@ -53,6 +53,6 @@ class NamedSensor(Protocol):
     def quantity(self) -> str | None: ...
 
 
-def announced_as(driver: str, sensor: NamedSensor) -> AnnouncedSensor:
+def announced_as(driver: str, sensor: NamedSensor, delivery: Delivery | None = None) -> AnnouncedSensor:
     """`sensor` of `driver` as the hub is told of it."""
-    return AnnouncedSensor(id=sensor.id, driver=driver, unit=sensor.unit, quantity=sensor.quantity)
+    return AnnouncedSensor(id=sensor.id, driver=driver, unit=sensor.unit, quantity=sensor.quantity, delivery=delivery)

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sidestream_contracts.edge_brokers import Host, MqttQuality, MqttSensor, MqttTime, Port
-from sidestream_contracts.edge_driver import DriverPart
+from sidestream_contracts.edge_driver import DriverPart, announced_as
 from sidestream_contracts.ids import Id
-from sidestream_contracts.messages import AnnouncedSensor
+from sidestream_contracts.messages import AnnouncedSensor, Delivery
 from sidestream_contracts.part import FilePart
 from sidestream_contracts.yamlnodes import Problem
 
@@ -55,11 +55,8 @@ class HttpDriver(DriverPart):
     def announced(self) -> Iterator[AnnouncedSensor]:
         """The sensors of all devices, and whether each value of theirs comes once."""
         for device in self.devices:
-            for one in device.sensors:
-                yield AnnouncedSensor(
-                    id=one.id, driver=self.id, unit=one.unit, quantity=one.quantity,
-                    delivery="at_least_once" if device.time is None else "once",
-                )  # fmt: skip
+            delivery: Delivery = "at_least_once" if device.time is None else "once"
+            yield from (announced_as(self.id, sensor, delivery) for sensor in device.sensors)
 
     def problems(self, n: int) -> Iterator[Problem]:
         """Two devices at one path, and what does not go together in one."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from sidestream_contracts.edge_driver import DriverPart
+from sidestream_contracts.edge_driver import DriverPart, announced_as
 from sidestream_contracts.ids import Id
 from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_contracts.part import FilePart
@@ -117,10 +117,7 @@ class OpcUaDriver(DriverPart):
 
     def announced(self) -> Iterator[AnnouncedSensor]:
         """Its variables, each value delivered once, known by the time of its source."""
-        for sensor in self.sensors:
-            yield AnnouncedSensor(
-                id=sensor.id, driver=self.id, unit=sensor.unit, quantity=sensor.quantity, delivery="once"
-            )
+        yield from (announced_as(self.id, sensor, "once") for sensor in self.sensors)
 
     def problems(self, n: int) -> Iterator[Problem]:
         """What can't be meant in its address or mapping."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sidestream_contracts.edge_driver import DriverPart
+from sidestream_contracts.edge_driver import DriverPart, announced_as
 from sidestream_contracts.ids import Id
 from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_contracts.part import FilePart
@@ -53,7 +53,7 @@ class PulseDriver(DriverPart):
         """Its register and its rate."""
         for sensor in (self.register_, self.rate):
             if sensor is not None:
-                yield AnnouncedSensor(id=sensor.id, driver=self.id, unit=sensor.unit, quantity=sensor.quantity)
+                yield announced_as(self.id, sensor)
 
     def problems(self, n: int) -> Iterator[Problem]:
         """An input of which nothing is wanted, or a source that is none."""
