@@ -82,7 +82,7 @@ def device() -> Iterator[Callable[[int], Callable[[], None]]]:
         client.loop_stop()
 
 
-@pytest.mark.parametrize("case", ["killed and back", "frozen and thawed"])
+@pytest.mark.parametrize("case", MATRIX)
 def test_a_broker_of_others_comes_back(case, server, device, tmp_path):
     if MOSQUITTO is None:
         pytest.skip("mosquitto is not installed: apt install mosquitto")
