@@ -115,6 +115,16 @@ def test_a_doubtful_value_shows_what_its_registers_could_mean_and_the_way_goes_o
     assert steps["row"].level == "ok"
 
 
+def test_a_device_in_trouble_does_not_hide_the_values_that_came_all_the_same() -> None:
+    """One register of it is refused: the step at the device is broken, and the other sensor goes on to its row."""
+    other = {"id": "gone", "register": 200, "unit": "K", "quantity": "temperature"}
+    edge = edge_file(1883, {**METER, "sensors": [*METER["sensors"], other]})
+    found = seen(trouble="Modbus device m refuses holding register 200 (gone)")
+    steps = [(step.step, step.about, step.level) for step in walk(edge, found, None, NOW)]
+    assert ("device", "m", "broken") in steps
+    assert [step for step in steps if step[0] in ("value", "row")] == [("value", "flow", "ok"), ("row", "flow", "ok")]
+
+
 @pytest.mark.parametrize(
     ("now_at", "level", "told"),
     [

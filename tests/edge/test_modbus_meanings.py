@@ -85,6 +85,11 @@ def test_the_byte_order_of_a_device_with_floats_is_found(order, values):
     assert best == len(digits)
 
 
+def test_one_whole_number_beside_a_zero_is_no_float_with_swapped_bytes():
+    assert byte_order([Span(0, (0, 0, 0, 4550, 0, 0))]) == "ABCD"
+    assert byte_order([Span(0, (0, 0, *reversed(HELD)))]) == "CDAB"
+
+
 def test_text_floats_and_whole_numbers_are_told_apart():
     words = (*struct.unpack(">4H", b"HEAT-12\0"), *HELD, 0, 0, 215, 0)
     text, value, whole = guesses(Span(10, words), "ABCD")

@@ -185,6 +185,8 @@ def test_a_diagnosis_shows_the_four_readings_and_which_is_in_range(meter):
     )
     assert temp.could_mean[-1] == "or, with another scale, in range: scale 0.1, 0.01, 0.001"
     assert "exception 2, illegal data address" in gone.text
+    beyond = list(diagnose(wrong, {"flow": (0, 10)}))[2]
+    assert not beyond.ok, "nonsense stays doubtful where the sensible reading lies out of range"
 
 
 def test_a_serial_line_that_is_held_is_named():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sidestream_edge.drivers.diagnosis import Ranges
 
 _SETTLE_S = 4.0
+_NOT_ASKED = "The agent here holds its devices. To see what registers could also mean, and values against --hub, stop it and check again."
 
 
 def check(
@@ -83,6 +84,8 @@ def _walked(file: Path, edge: EdgeFile, for_s: float, ranges: Ranges, dsn: str |
     print("Looking on; this takes some seconds …", file=sys.stderr)
     base = file.resolve().parent
     seen = watch(edge, base, for_s, ranges, lambda seen: is_decided(edge, seen, min(_SETTLE_S, for_s)))
+    if not seen.own:
+        print(_NOT_ASKED, file=sys.stderr)
     now_at = datetime.now(UTC)
     off = next((text for text in seen.troubles if "clock is" in text), None)
     steps.append(clock(now_at, _written_at(file), off))

@@ -1,7 +1,8 @@
 """The way of a value from the file to the database row, step by step, and where it ends. Pure.
 
 config → clock → driver → device → value → unit → broker → hub → row. A step that is broken ends the way of its driver or
-sensor; what comes after it is not told.
+sensor; what comes after it is not told. Only values that came of a device in trouble all the same go on: one register that
+is refused must not hide what the others say.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from sidestream_edge.measurement import Reading
 StepName = Literal["config", "clock", "driver", "device", "value", "unit", "broker", "hub", "row"]
 _FUTURE_YEARS = 15
 _MANY_ENDS = 2
+_PROBED = ("modbus", "opcua", "llrp")
+"""Types of driver whose devices `sidestream edge probe` can ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +53,19 @@ class Row:
 
 def walk(edge: EdgeFile, seen: Seen, rows: Mapping[str, Row] | None, now_at: datetime) -> Iterator[Step]:
     """Every step of every driver and sensor, in the order of the way."""
-    there: list[AnyDriver] = []
+    expected: list[tuple[AnyDriver, AnnouncedSensor]] = []
     for driver in edge.drivers:
         for step in _at_device(driver, seen, now_at):
             yield step
-            if step.step == "device" and step.level != "broken":
-                there.append(driver)
+            if step.step == "device":
+                sensors = _announced(driver, seen)
+                expected += [(driver, one) for one in sensors if step.level != "broken" or seen.has_value(one.id)]
     measured = []
-    for driver in there:
-        for sensor in _announced(driver, seen):
-            step = _value(driver, sensor, seen)
-            yield step
-            if step.level != "broken" and sensor.id in seen.passed:
-                measured.append(sensor)
+    for driver, sensor in expected:
+        step = _value(driver, sensor, seen)
+        yield step
+        if step.level != "broken" and sensor.id in seen.passed:
+            measured.append(sensor)
     yield from (_unit(sensor) for sensor in measured)
     broker = _broker(edge, seen)
     yield broker
@@ -133,8 +136,8 @@ def _device(driver: AnyDriver, status: DriverStatus, seen: Seen, now_at: datetim
     wrong = [finding for finding in seen.findings.get(driver.id, ()) if finding.step != "value" and not finding.ok]
     if status.trouble is not None:
         closer = [finding.text for finding in wrong if finding.text not in status.trouble]
-        return Step("device", driver.id, "broken", status.trouble, "see the message; `sidestream edge probe` finds what answers",
-                   tuple(closer))  # fmt: skip
+        probe = f"; `sidestream edge probe {driver.type}` finds what answers" if driver.type in _PROBED else ""
+        return Step("device", driver.id, "broken", status.trouble, f"see the message{probe}", tuple(closer))
     polls = f"{status.counters.get('polls_done', 0)} of {status.counters['polls_due']} polls; " if status.counters.get("polls_due") else ""  # fmt: skip
     if status.last_good_at is None:
         return Step("device", driver.id, "attention", f"{polls}it has said nothing in {seen.waited_s:.0f} s",
@@ -178,7 +181,7 @@ def _value(driver: AnyDriver, sensor: AnnouncedSensor, seen: Seen) -> Step:
 
 def _unit(sensor: AnnouncedSensor) -> Step:
     if (why := doubt(sensor.unit, sensor.quantity)) is not None:
-        return Step("unit", sensor.id, "attention", why, "correct `unit` in edge.yaml")
+        return Step("unit", sensor.id, "attention", why, "correct it in edge.yaml")
     return Step("unit", sensor.id, "ok", f"{sensor.unit}{f' ({sensor.quantity})' if sensor.quantity else ''}")
 
 

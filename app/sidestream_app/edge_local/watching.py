@@ -66,6 +66,11 @@ class Seen:
             if kept is None or (isinstance(kept.what, Reading) and kept.what.val is None):
                 self.passed[one.sensor] = Passed(one, batch.driver, datetime.now(UTC))
 
+    def has_value(self, sensor: str) -> bool:
+        """Whether a value or a code of the sensor passed."""
+        passed = self.passed.get(sensor)
+        return passed is not None and getattr(passed.what, "val", passed.what) is not None
+
     def committed(self, sensor: str) -> bool:
         """Whether the hub has acknowledged everything that had been measured when `sensor` passed."""
         passed = self.passed.get(sensor)

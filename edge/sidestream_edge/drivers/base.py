@@ -171,7 +171,12 @@ class DriverContext:
             log.info("driver is well again", driver=self._driver.id)
         self._health.trouble = None
         self._health.state = "running"
-        self._health.last_good_at = datetime.now(UTC)
+        self.partly_good()
+
+    def partly_good(self) -> None:
+        """The device gave some good values now; what is wrong with others still stands."""
+        if not self._abandoned:
+            self._health.last_good_at = datetime.now(UTC)
 
     def problem(self, text: str) -> None:
         """The device can't be read now; stands in the status until `good`."""

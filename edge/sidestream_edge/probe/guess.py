@@ -15,6 +15,7 @@ from sidestream_edge.drivers.modbus.registers import Order
 from sidestream_edge.probe.spans import Span
 
 _LEAST_TEXT = 3
+_WHOLE_WORDS: tuple[Order, ...] = ("ABCD", "CDAB")
 _FLOAT_LEAST, _FLOAT_MOST = 1e-3, 1e7
 
 
@@ -40,8 +41,15 @@ def byte_order(spans: Sequence[Span]) -> Order:
     """The order in which most pairs of words are sensible floats; the standard's own where none stands out.
 
     Floats read one register off look sensible in another order too, so pairs counted from a span's first register weigh more.
+    Orders with swapped bytes are rare, and one whole number in seven beside a zero looks like a float in one of them: a single
+    pair does not speak for these.
     """
-    return max(ORDERS, key=lambda order: (sum(_floats(span.words, order) for span in spans), -ORDERS.index(order)))
+
+    def evidence(order: Order) -> float:
+        pairs = sum(_floats(span.words, order) for span in spans)
+        return pairs if order in _WHOLE_WORDS or pairs > 1 else 0
+
+    return max(ORDERS, key=lambda order: (evidence(order), -ORDERS.index(order)))
 
 
 def guesses(span: Span, order: Order) -> Iterator[Guess | Text]:

@@ -11,7 +11,7 @@ from sidestream_edge.drivers.modbus.link import GarbledError, Link, SilentError,
 from sidestream_edge.drivers.modbus.meanings import Range, explain, four_readings
 from sidestream_edge.drivers.modbus.refusal import NOBODY_BEHIND, advice, meaning
 from sidestream_edge.drivers.modbus.registers import Block, decode, plan
-from sidestream_edge.drivers.modbus.where import where_of
+from sidestream_edge.drivers.modbus.where import check_of_garbage, check_of_silence, where_of
 
 
 def diagnose(config: ModbusDriver, ranges: Ranges) -> Iterator[Finding]:
@@ -39,12 +39,9 @@ def _value(link: Link, config: ModbusDriver, register: ModbusRegister, within: R
     try:
         answer = link.read(config.unit_id, block.table, block.start, block.count)
     except SilentError as error:
-        way_out = "wiring, baud rate and parity" if config.shares_line else "whether another master holds it"
-        return Finding("device", ok=False, text=f"{where}: {error}; check unit_id, its power, and {way_out}")
+        return Finding("device", ok=False, text=f"{where}: {error}; {check_of_silence(config)}")
     except GarbledError as error:
-        return Finding(
-            "device", ok=False, text=f"{where}: {error}; check baud rate and parity, and that it speaks Modbus"
-        )
+        return Finding("device", ok=False, text=f"{where}: {error}; {check_of_garbage(config)}")
     named = f"{register.id} ({register.table} {register.register_})"
     if answer.exception is not None:
         text = f"{named}: {meaning(answer.exception)}. {advice(answer.exception)}"
@@ -65,7 +62,7 @@ def _read(register: ModbusRegister, words: tuple[int, ...], named: str, within: 
         ok, text = False, f"{named}: not a number. {wrong}"
     elif declared.in_range is False:
         ok, text = False, f"{named}: {value:g}{unit} is out of its range {_shown(within)}{unit}. {wrong}"
-    elif not declared.sensible and any(other.sensible and other.in_range is not False for other in others):
+    elif not declared.sensible and any(other.sensible for other in others):
         ok, text = False, f"{named}: {value:g}{unit} is hardly a measurement. {wrong}"
     else:
         ok, text = True, f"{named}: {value:g}{unit}"

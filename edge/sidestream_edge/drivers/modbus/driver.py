@@ -20,7 +20,7 @@ from sidestream_edge.drivers.modbus.line import Line, line_of
 from sidestream_edge.drivers.modbus.link import Answer, GarbledError, SilentError, UnreachableError
 from sidestream_edge.drivers.modbus.refusal import NOBODY_BEHIND, advice, is_too_much, meaning
 from sidestream_edge.drivers.modbus.registers import Block, decode, plan, smaller, words_of
-from sidestream_edge.drivers.modbus.where import where_of
+from sidestream_edge.drivers.modbus.where import check_of_garbage, check_of_silence, where_of
 from sidestream_edge.drivers.reminder import Reminder
 from sidestream_edge.measurement import Batch, Reading, now_us
 
@@ -83,6 +83,8 @@ class Modbus:
         if whole and not context.stopping:
             context.count("polls_done")
             context.good()
+        elif any(reading.val is not None for reading in readings):
+            context.partly_good()
 
     def _rest(self, line: Line) -> None:
         """Raises what was wrong the last time for as long as the device is not to be asked again."""
@@ -142,16 +144,7 @@ class Modbus:
         return answer, t
 
     def _unusable(self, error: SilentError | GarbledError) -> str:
-        on_line = self._config.shares_line
-        if isinstance(error, SilentError):
-            check = "check unit_id, wiring (A and B), baud rate and parity" if on_line else (
-                "check unit_id, and whether another master holds the device"
-            )  # fmt: skip
-            return f"{self._where} gave no usable answer: {error}. Trying again; {check}."
-        check = (
-            "check baud rate and parity, and that no two devices have one address" if on_line
-            else "check that this port speaks Modbus TCP (framing: rtu for a serial server)"
-        )  # fmt: skip
+        check = (check_of_silence if isinstance(error, SilentError) else check_of_garbage)(self._config)
         return f"{self._where} gave no usable answer: {error}. Trying again; {check}."
 
     def _refused(self, block: Block, code: int) -> tuple[list[Reading], str]:
