@@ -25,8 +25,9 @@ _EVENTS = {
     ),
     "jump": Meaning(
         "register_jump", "warning", "The register of {name} went from {before} to {after}, more than can have flowed. {unseen}",
-        "Have the meter checked. Void a wrong reading with `sidestream correct void`; if it is right, counter.max_per_h in "
-        "hub.yaml is too low.",
+        "If the meter was exchanged, write it into hub.yaml at the sensor, with what both meters showed: "
+        "counter: {{swaps: [{{at: {at_iso}, last: {last}, first: {first}}}]}}. If the reading was wrong, `sidestream correct void`; "
+        "if it is right, counter.max_per_h in hub.yaml is too low.",
     ),
     "swap": Meaning(
         "meter_swapped", "note", "The meter of {name} was exchanged at {at}: the old one ended at {before}, the new one began at "
