@@ -123,7 +123,8 @@ class Agent:
     def status(self) -> Status:
         """The agent's state as it is told to the hub; may be called from any thread."""
         clock = self._publisher.hub_word.trouble
-        trouble = [t for t in (self._intake.trouble, self._publisher.trouble, self._held_text(), clock) if t]
+        said = self._intake.trouble, self._publisher.trouble, self._held_text(), aside_text(self._outbox), clock
+        trouble = [text for text in said if text]
         return Status.model_validate(
             {
                 "state": "online",
@@ -223,6 +224,16 @@ class Agent:
         )
 
 
+def aside_text(outbox: Outbox) -> str | None:
+    """What became of an outbox file that could not be read at the start; None where there was none."""
+    if outbox.set_aside is None:
+        return None
+    return (
+        f"The outbox could not be read at the start and was moved aside to {outbox.set_aside}; what it held is not sent. Try"
+        f" `sqlite3 {outbox.set_aside.name} .recover`."
+    )
+
+
 def run(edge: EdgeFile, base: Path, stop: threading.Event, *, until_drained: bool = False) -> None:
     """Runs the agent until `stop` is set; with `until_drained` also ends when all files are played and acknowledged.
 
@@ -235,11 +246,8 @@ def run(edge: EdgeFile, base: Path, stop: threading.Event, *, until_drained: boo
         outbox = Outbox(
             path, max_bytes=bounds[0], max_age_s=bounds[1], journal=edge.outbox.journal, merge=merged
         )  # fmt: skip
-        if outbox.set_aside is not None:
-            log.error(
-                "the outbox could not be read and was moved aside; what it held is not sent. Try `sqlite3 FILE .recover`",
-                outbox=str(path), moved_to=str(outbox.set_aside),
-            )  # fmt: skip
+        if aside := aside_text(outbox):
+            log.error(aside)
         try:
             _run(Agent(edge, base, outbox), stop, until_drained=until_drained)
         finally:

@@ -119,7 +119,7 @@ class Publisher:
                 was_up = was_up or session.is_up
                 if session.is_up:
                     self._up_s = time.monotonic()
-                    self._note(session.trouble)
+                    self._note(session.trouble or self._flaps())
             if session.lost is None:
                 session.say_goodbye(self._wake_r)
         finally:
@@ -129,20 +129,20 @@ class Publisher:
             else:
                 connection.abandon()
         if session.lost is not None:
-            self.ends += was_up
-            hint = self._hint(client_id) if was_up else ""
-            raise TransientError(
-                f"The broker {broker.host}:{broker.port} is gone: {session.lost}. Connecting again.{hint}"
-            )
+            if was_up:
+                self.ends += 1
+                self._ends_s.append(time.monotonic())
+            gone = f"The broker {broker.host}:{broker.port} is gone: {session.lost}. Connecting again."
+            raise TransientError(" ".join(filter(None, [gone, self._flaps()])))
 
-    def _hint(self, client_id: str) -> str:
-        """What may be behind it when good connections end again and again; not every broker says why it ends one."""
-        self._ends_s.append(time.monotonic())
-        if len(self._ends_s) < MANY_ENDS or self._ends_s[-1] - self._ends_s[0] > SOON_S:
-            return ""
+    def _flaps(self) -> str | None:
+        """Said while good connections have just ended again and again; not every broker says why it ends one."""
+        if len(self._ends_s) < MANY_ENDS or time.monotonic() - self._ends_s[0] > SOON_S:
+            return None
+        own = self._edge.address
         return (
-            f" It ended {MANY_ENDS} times within {SOON_S:.0f} s: is the network sound, or does another client use our"
-            f" identity ({client_id})?"
+            f"The broker's line ended {MANY_ENDS} times within {SOON_S:.0f} s: is the network sound, or does another client"
+            f" use our identity ({own.hub}.{own.party}.{own.device})?"
         )
 
     def _drain_wakes(self) -> bool:

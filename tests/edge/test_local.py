@@ -80,9 +80,18 @@ REFUSED = {"sensor": "s", "reason": "unknown_sensor", "text": "add `- {id: s}`",
         (state(), "agent", "ok", "process 7, running for 3 h"),
         (state(), "hub", "ok", "last said 0 s ago that readings are committed"),
         (state(broker={"address": "b:1883", "connected": False}), "broker", "broken", "not connected to b:1883"),
+        (
+            state(trouble=["The broker's line ended 3 times within 30 s: is the network sound?"]), "broker", "attention",
+            "connected to b:1883, but: The broker's line ended 3 times",
+        ),
+        (state(trouble=["The outbox holds 1 of 1 MB. Check the broker"]), "broker", "ok", "connected to b:1883"),
         (state(outbox=WAITS), "hub", "attention", "the oldest frame has waited for 60 min"),
         (state(outbox=WAITS), "outbox", "ok", "3 frames of lane live wait (oldest 60 min)"),
         (state(held={"live": "disk_low"}, refused={"disk_low": 5}), "outbox", "broken", "5 readings dropped"),
+        (
+            state(trouble=["The outbox could not be read at the start and was moved aside to o.corrupt-1"]), "outbox",
+            "attention", "moved aside to o.corrupt-1",
+        ),
         (state(refused={"busy": 5}), "outbox", "attention", "dropped since the start: 5 busy"),
         (state(parked=2), "outbox", "attention", "2 frames are larger"),
         (state(sync="unsynced"), "clock", "attention", "not kept right"),
@@ -224,3 +233,46 @@ def test_what_the_hub_cannot_use_is_known_at_the_gateway(
             return found
 
     assert until(refused, "the hub's word")[0]["reason"] == "unknown_sensor"
+
+
+@pytest.mark.server
+def test_two_gateways_with_one_identity_say_so_while_they_are_connected(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """Each throws the other off and is back at once, so that a glance mostly finds it connected."""
+    mosquitto.start()
+    agents = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "r.txt").touch()
+        edge = edge_file(mosquitto.port, {"id": "g", "type": "scanner", "source": "r.txt", "sensor": "s"})
+        agents.append(AgentThread(edge, tmp_path / name))
+    try:
+        for name in ("one", "two"):
+            until((tmp_path / name / "outbox.sqlite.door").exists, "the door")
+            with Knock(tmp_path / name / "outbox.sqlite") as visitor:
+
+                def told(visitor: Knock = visitor) -> bool:
+                    lines = {line.subject: line for line in judge(visitor.state(), datetime.now(UTC))}
+                    return lines["broker"].level == "attention" and "identity" in lines["broker"].text
+
+                until(told, f"gateway {name} knows", 30)
+    finally:
+        for agent in agents:
+            agent.stop()
+
+
+@pytest.mark.server
+def test_an_outbox_that_was_moved_aside_is_told_until_the_next_start(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    mosquitto.start()
+    (tmp_path / "outbox.sqlite").write_bytes(b"no database" * 1000)
+    (tmp_path / "r.txt").touch()
+    agent = AgentThread(
+        edge_file(mosquitto.port, {"id": "g", "type": "scanner", "source": "r.txt", "sensor": "s"}), tmp_path
+    )
+    try:
+        until((tmp_path / "outbox.sqlite.door").exists, "the door")
+        with Knock(tmp_path / "outbox.sqlite") as visitor:
+            lines = {line.subject: line for line in judge(visitor.state(), datetime.now(UTC))}
+        assert lines["outbox"].level == "attention"
+        assert str(next(tmp_path.glob("outbox.sqlite.corrupt-*")).name) in lines["outbox"].text
+    finally:
+        agent.stop()

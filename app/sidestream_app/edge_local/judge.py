@@ -29,7 +29,11 @@ def judge(state: dict[str, Any], now_at: datetime) -> Iterator[Line]:
 
 def _broker(broker: dict[str, Any], status: Status) -> Line:
     if broker["connected"]:
-        return Line("broker", "ok", f"connected to {broker['address']}")
+        wrong = next((text for text in _trouble(status) if text.startswith("The broker")), None)
+        text = f"connected to {broker['address']}"
+        if wrong is None:
+            return Line("broker", "ok", text)
+        return Line("broker", "attention", f"{text}, but: {wrong}", "sidestream edge check edge.yaml")
     why = next((text for text in _trouble(status) if "broker" in text), "no reason is known yet")
     return Line("broker", "broken", f"not connected to {broker['address']}: {why}",
                 "is it running, is the network there, does it know this login? Readings are kept meanwhile")  # fmt: skip
@@ -60,13 +64,17 @@ def outbox(status: Status, now_at: datetime) -> Line:
         refused = sum(status.refused.values())
         return Line("outbox", "broken", f"{text}; nothing is taken of lane {' and '.join(status.held)}, {refused} readings dropped",
                     next((t for t in _trouble(status) if "utbox" in t or "disk" in t), "free the disk, or bring the hub back"))  # fmt: skip
+    if aside := next((t for t in _trouble(status) if "moved aside" in t), None):
+        return Line(
+            "outbox", "attention", f"{text}. {aside}", "keep that file and ask for help; said until the next start"
+        )
     if status.parked:
         return Line("outbox", "attention", f"{text}; {status.parked} frames are larger than the broker takes and kept apart",
                     "raise the broker's max_packet_size, or lower framing.max_readings")  # fmt: skip
     if status.refused:
         dropped = ", ".join(f"{count} {reason}" for reason, count in status.refused.items())
         return Line("outbox", "attention", f"{text}; readings dropped since the start: {dropped}",
-                    "see docs/delivery.md for what each reason means")  # fmt: skip
+                    "see docs/metrics.md, Back-pressure, for what each reason means")  # fmt: skip
     return Line("outbox", "ok", text)
 
 
