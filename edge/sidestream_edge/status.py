@@ -39,7 +39,8 @@ class StatusClock:
 
 def _state(status: Status) -> Any:
     drivers = [(d.id, d.state, d.restarts, d.error) for d in status.drivers]
-    return status.state, status.epoch, status.parked, drivers, (status.model_extra or {}).get("trouble")
+    sensors = {sensor.id for sensor in status.sensors}
+    return status.state, status.epoch, status.parked, drivers, sensors, (status.model_extra or {}).get("trouble")
 
 
 def _content(status: Status) -> dict[str, Any]:

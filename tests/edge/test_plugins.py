@@ -156,3 +156,18 @@ def test_readings_of_an_installed_driver_reach_the_hub_and_a_missing_file_is_sai
     )
     (tmp_path / "temp").write_text("21500\n")
     until(lambda: 21.5 in hub.values("t"), "the temperature")
+
+
+@pytest.mark.server
+def test_the_hub_hears_what_an_isolated_driver_measures_though_the_agent_does_not_import_it(
+    example: Path,
+    mosquitto: Mosquitto,
+    hub_on: Callable[..., FakeHub],
+    agent: Callable[..., AgentThread],
+    tmp_path: Path,
+) -> None:
+    mosquitto.start()
+    hub = hub_on()
+    section = "  - {id: b, type: thermometer, sensor: t, file: temp, isolation: process}\n"
+    agent(load_edge(write(tmp_path, section, mosquitto.port)))
+    until(lambda: [(one.id, one.unit) for s in hub.statuses[-1:] for one in s.sensors] == [("t", "Cel")], "its sensor")

@@ -121,7 +121,9 @@ def _show(steps: Sequence[Step], broken: Step | None) -> None:
         print_line(Line(step.step, step.level, f"{step.about}: {step.text}", step.todo), 8)
         for line in step.more:
             print(" " * 22 + line)
-    if broken is None:
-        print("\nAll the way to the hub's database.")
-    else:
+    if broken is not None:
         print(f"\nIt stops at step {broken.step} ({broken.about}).")
+    elif any(step.level == "attention" for step in steps):
+        print("\nNothing is broken, but see to what is marked ATTENTION.")
+    else:
+        print("\nAll the way to the hub's database.")

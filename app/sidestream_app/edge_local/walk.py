@@ -114,7 +114,10 @@ def is_decided(edge: EdgeFile, seen: Seen, settle_s: float) -> bool:
         status = told.get(driver.id)
         if status is None or (status["trouble"] and seen.waited_s > settle_s):
             continue
-        for sensor in _announced(driver, seen):
+        sensors = _announced(driver, seen)
+        if not sensors and seen.waited_s < settle_s:  # a driver in a process of its own says what it has when it is up
+            return False
+        for sensor in sensors:
             refused = seen.refusal(sensor.id) is not None  # it may just have been told of the sensor: hear it again
             if not (seen.waited_s > settle_s if refused else seen.committed(sensor.id)):
                 return False

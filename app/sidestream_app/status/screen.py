@@ -17,7 +17,7 @@ def print_line(line: Line, subject_width: int = _SUBJECT) -> None:
     """The line, wrapped, with what to do below it."""
     margin = 11 + subject_width + 1
     head = f"{_painted(line.level)} {line.subject:<{subject_width}} "
-    told = textwrap.wrap(line.text, _WIDTH - margin) or [""]
+    told = textwrap.wrap(line.text, _WIDTH - margin, break_on_hyphens=False) or [""]
     print(head + told[0])
     for more in told[1:]:
         print(" " * margin + more)

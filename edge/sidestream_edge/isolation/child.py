@@ -13,12 +13,16 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sidestream_contracts.edge import EdgeFile
+from sidestream_contracts.edge_driver import DriverPart
+from sidestream_contracts.edge_plugins import PluginDriver, configured
 from sidestream_contracts.errors import SidestreamError
 from sidestream_contracts.frame import Lane
+from sidestream_contracts.messages import AnnouncedSensor
 from sidestream_edge import logs
 from sidestream_edge.bus import encode
 from sidestream_edge.drivers import build
@@ -66,11 +70,14 @@ class _Child:
         self._health = Health()
         told_health.taken(self._health, start["health"])
         edge = EdgeFile.model_validate(start["edge"])
-        self._driver: Driver = build(edge.driver(start["driver"]), Path(start["base"]), edge)
+        section = edge.driver(start["driver"])
+        self._driver: Driver = build(section, Path(start["base"]), edge)
         self._context = DriverContext(
             self._driver, self._bus, self._health, self._stop,
             cursor=start["cursor"], marks=Marks(Mark(*mark) for mark in start["marks"]),
         )  # fmt: skip
+        for sensor in _only_known_here(section):
+            self._context.announce(sensor)
 
     def run(self) -> None:
         """The driver has run to its end, and the agent was told how it ended."""
@@ -111,6 +118,13 @@ class _Child:
             else:
                 self._channel.send("health", self._context.beats, told)
                 self._told = told
+
+
+def _only_known_here(section: DriverPart) -> Iterator[AnnouncedSensor]:
+    """Sensors of a plug-in's own model: the agent does not import it, so only this process can say what they measure."""
+    if isinstance(section, PluginDriver):
+        known = {sensor.id for sensor in section.announced()}
+        yield from (sensor for sensor in configured(section).announced() if sensor.id not in known)
 
 
 def _say_end(channel: Channel, error: BaseException | None) -> None:
