@@ -115,6 +115,13 @@ def test_a_doubtful_value_shows_what_its_registers_could_mean_and_the_way_goes_o
     assert steps["row"].level == "ok"
 
 
+def test_a_value_that_the_driver_refuses_is_told_with_what_it_found_wrong() -> None:
+    found = seen(val=None)
+    found.state["status"]["drivers"][0]["error"] = "Scale m shows [lb_av] where edge.yaml says unit: kg"
+    assert stops_at(found)[0] == "value"
+    assert "found wrong: Scale m shows [lb_av] where edge.yaml says unit: kg" in stops_at(found)[2]
+
+
 def test_a_device_in_trouble_does_not_hide_the_values_that_came_all_the_same() -> None:
     """One register of it is refused: the step at the device is broken, and the other sensor goes on to its row."""
     other = {"id": "gone", "register": 200, "unit": "K", "quantity": "temperature"}

@@ -159,7 +159,7 @@ def _value(driver: AnyDriver, sensor: AnnouncedSensor, seen: Seen) -> Step:
                     "if it speaks only now and then, make it, or check for longer with --for")  # fmt: skip
     what = passed.what
     if isinstance(what, Reading) and what.val is None:
-        text = found.text if found is not None and not found.ok else "the driver gives no value, quality bad"
+        text = found.text if found is not None and not found.ok else _no_value(driver, seen)
         return Step("value", sensor.id, "broken", text, "correct its section in edge.yaml, or see to the sensor", more)
     unit = f" {sensor.unit}" if sensor.unit and sensor.unit != "1" else ""
     shown = (
@@ -180,6 +180,12 @@ def _value(driver: AnyDriver, sensor: AnnouncedSensor, seen: Seen) -> Step:
             more,
         )
     return Step("value", sensor.id, "ok" if what.q == Quality.GOOD else "attention", f"{shown}, {quality}{aged}")
+
+
+def _no_value(driver: AnyDriver, seen: Seen) -> str:
+    text = "the driver gives no value, quality bad"
+    why = next((status["error"] for status in seen.state["status"]["drivers"] if status["id"] == driver.id), None)
+    return f"{text}; the last that it found wrong: {why}" if why else text
 
 
 def _unit(sensor: AnnouncedSensor) -> Step:
