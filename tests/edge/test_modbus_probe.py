@@ -195,5 +195,5 @@ def test_a_serial_line_that_is_held_is_named():
     )
     (found,) = diagnose(config, {})
     assert (found.step, found.ok) == ("way", False)
-    assert "/dev/null is held by another program, or is no serial port" in found.text
+    assert "/dev/null is held by another program, is no serial port, or does not take these settings" in found.text
     assert isinstance(config.serial, SerialLine)

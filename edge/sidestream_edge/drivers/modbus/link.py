@@ -232,4 +232,4 @@ def _why_no_port(port: str) -> str:
         return f"there is no {port}; {known}"
     if not os.access(port, os.R_OK | os.W_OK):
         return f"this user may not use {port}; add it to the port's group (on Debian: usermod -aG dialout USER)"
-    return f"{port} is held by another program, or is no serial port"
+    return f"{port} is held by another program, is no serial port, or does not take these settings (baud, parity, stop bits)"
