@@ -179,7 +179,7 @@ def write(folder: Path, port: int, meter: dict[str, Any]) -> Path:
 
 def facts(capsys: pytest.CaptureFixture[str], path: Path, for_s: float = 15.0) -> tuple[int, dict[str, Any]]:
     capsys.readouterr()
-    code = check(path, for_s=for_s, as_json=True)
+    code = check(path, duration=f"{for_s}s", as_json=True)
     told: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
     return code, told
 

@@ -188,7 +188,7 @@ def test_a_running_agent_tells_its_state_and_its_readings_while_the_broker_is_aw
     agent = AgentProcess(config)
     try:
         until((tmp_path / "outbox.sqlite.door").exists, "the door")
-        code, told = sidestream("edge", "tail", "--sensor", "flow", "-n", "2", "--json")
+        code, told = sidestream("edge", "tail", "--sensor", "flow", "-n", "2", "--for", "1m", "--json")
         assert code == 0
         readings = [json.loads(line) for line in told.splitlines()]
         assert [(r["sensor"], r["val"], r["unit"], r["quality"]) for r in readings] == [

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sidestream_app.commands.answer import print_json
+from sidestream_app.commands.demo import seconds_of
 from sidestream_app.commands.options import AsJson
 from sidestream_app.status.line import Line
 from sidestream_app.status.screen import print_line
 from sidestream_contracts.edge import EdgeFile, load_edge, sensor_ids
+from sidestream_contracts.edge_driver import DriverPart
 
 if TYPE_CHECKING:
     from sidestream_app.edge_local.walk import Row, Step
@@ -32,7 +34,7 @@ def check(
     file_only: Annotated[
         bool, Parameter(negative=(), help="Only whether the file is well-formed; connects to nothing.")
     ] = False,
-    for_s: Annotated[float, Parameter(name="--for", help="Look for at most so many seconds.")] = 20.0,
+    duration: Annotated[str, Parameter(name="--for", help="Look for at most this long, e.g. 60s or 5m.")] = "20s",
     hub: Annotated[Path | None, Parameter(help="A hub.yaml: its ranges tell values that can't be meant.")] = None,
     dsn: Annotated[
         str | None, Parameter(env_var="SIDESTREAM_DSN", help="At the hub: shows the rows themselves.")
@@ -49,7 +51,7 @@ def check(
     edge = load_edge(file)
     if file_only:
         return _well_formed(file, edge, as_json=as_json)
-    steps = _walked(file, edge, for_s, _ranges(hub), dsn)
+    steps = _walked(file, edge, seconds_of(duration), _ranges(hub), dsn)
     broken = next((step for step in steps if step.level == "broken"), None)
     if as_json:
         facts = {"file": str(file), "device": edge.device, "ok": broken is None}
@@ -69,8 +71,14 @@ def _well_formed(file: Path, edge: EdgeFile, *, as_json: bool) -> int:
 
 
 def _summary(edge: EdgeFile) -> str:
-    listed = ", ".join(f"{driver.id} ({len(sensor_ids(driver))} sensors)" for driver in edge.drivers)
+    listed = ", ".join(f"{driver.id} ({_sensors(driver)})" for driver in edge.drivers)
     return f"device {edge.device!r} of {edge.party!r} is well-formed; drivers: {listed}"
+
+
+def _sensors(driver: DriverPart) -> str:
+    """How many sensors the file names; a plug-in in a process of its own is not loaded to be asked."""
+    n = len(sensor_ids(driver))
+    return f"{n} sensors" if n or driver.isolation != "process" else "its process tells its sensors"
 
 
 def _walked(file: Path, edge: EdgeFile, for_s: float, ranges: Ranges, dsn: str | None) -> list[Step]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from sidestream_app.commands.demo import seconds_of
 from sidestream_app.edge_local.file import EdgeYaml, glance
 from sidestream_app.edge_local.words import QUALITY, reading_line, scan_line
 from sidestream_contracts.frame import Quality
@@ -27,7 +28,7 @@ def tail(
     *,
     sensor: Annotated[tuple[str, ...], Parameter(help="Only this sensor; may be given several times.")] = (),
     count: Annotated[int | None, Parameter(name=["--count", "-n"], help="End after so many readings.")] = None,
-    for_s: Annotated[float | None, Parameter(name="--for", help="End after so many seconds.")] = None,
+    duration: Annotated[str | None, Parameter(name="--for", help="End after this long, e.g. 60s or 5m.")] = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=(), help="A JSON object on each line.")] = False,
 ) -> int:
     """Readings as they pass through the running agent, with time, unit and quality in words, until Ctrl-C.
@@ -38,7 +39,7 @@ def tail(
     from sidestream_edge.local.knock import Knock
 
     _, outbox = glance(file)
-    until_s = time.monotonic() + for_s if for_s is not None else float("inf")
+    until_s = time.monotonic() + (seconds_of(duration) if duration else float("inf"))
     left = count if count is not None else sys.maxsize
     with Knock(outbox) as agent:
         units = {one["id"]: one.get("unit") for one in agent.state()["status"]["sensors"]}
