@@ -36,7 +36,7 @@ _EVENTS = {
     ),
 }  # fmt: skip
 _STUCK = Meaning(
-    "sensor_stuck", "warning", "{name} has shown {value} without the smallest change since {at}; by chance it does so for less "
+    "sensor_stuck", "warning", "{name} has shown {value} without the smallest change at least since {at}; by chance it does so for less "
     "than {stuck}.",
     "Look whether the sensor or its wire is broken, or whether something holds the value; checks.stuck_s in hub.yaml says how "
     "long is too long.",
