@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import threading
 import time
@@ -194,6 +196,9 @@ def test_a_running_agent_tells_its_state_and_its_readings_while_the_broker_is_aw
         assert [(r["sensor"], r["val"], r["unit"], r["quality"]) for r in readings] == [
             ("flow", 77.0, "m3/h", "good")
         ] * 2
+        with contextlib.redirect_stderr(io.StringIO()) as aside:
+            assert sidestream("edge", "tail", "--sensor", "flwo", "--for", "0.1") == (0, "")
+        assert "The agent knows no sensor 'flwo' yet; did you mean 'flow'? Waiting for it." in aside.getvalue()
         until(lambda: "can't be reached" in sidestream("edge", "status", "--json")[1], "the device that is not there")
         code, told = sidestream("edge", "status", "--json")
         facts = json.loads(told)

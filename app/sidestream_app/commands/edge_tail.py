@@ -15,6 +15,7 @@ from sidestream_app.commands.demo import seconds_of
 from sidestream_app.edge_local.file import EdgeYaml, glance
 from sidestream_app.edge_local.words import QUALITY, reading_line, scan_line
 from sidestream_contracts.frame import Quality
+from sidestream_contracts.ids import nearest
 
 if TYPE_CHECKING:
     from sidestream_edge.measurement import Batch
@@ -43,6 +44,10 @@ def tail(
     left = count if count is not None else sys.maxsize
     with Knock(outbox) as agent:
         units = {one["id"]: one.get("unit") for one in agent.state()["status"]["sensors"]}
+        for name in sorted(set(sensor) - units.keys()):
+            guess = nearest(name, units)
+            meant = f"; did you mean {guess!r}?" if guess else "."
+            print(f"The agent knows no sensor {name!r} yet{meant} Waiting for it.", file=sys.stderr)
         agent.watch()
         while left > 0 and time.monotonic() < until_s:
             for passed in agent.passing(min(_TURN_S, until_s - time.monotonic())):
