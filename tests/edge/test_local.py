@@ -197,7 +197,7 @@ def test_a_running_agent_tells_its_state_and_its_readings_while_the_broker_is_aw
             ("flow", 77.0, "m3/h", "good")
         ] * 2
         with contextlib.redirect_stderr(io.StringIO()) as aside:
-            assert sidestream("edge", "tail", "--sensor", "flwo", "--for", "0.1") == (0, "")
+            assert sidestream("edge", "tail", "--sensor", "flwo", "--for", "1") == (0, "")
         assert "The agent knows no sensor 'flwo' yet; did you mean 'flow'? Waiting for it." in aside.getvalue()
         until(lambda: "can't be reached" in sidestream("edge", "status", "--json")[1], "the device that is not there")
         code, told = sidestream("edge", "status", "--json")
