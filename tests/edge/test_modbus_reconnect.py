@@ -116,7 +116,7 @@ def test_a_wrong_unit_id_is_named_by_tcp_and_on_a_line(node, cable, tmp_path):
     }
     never_answers(section, tmp_path, "meter", "unit 9", "check unit_id")
     node("rtu", cable[1], unit=1).start()
-    never_answers(rtu(cable[0], 9), tmp_path, "m9", "unit 9", "check unit_id, wiring")
+    never_answers(rtu(cable[0], 9), tmp_path, "m9", "unit 9", "check unit_id, its power, wiring")
 
 
 def test_a_serial_port_that_is_not_there_is_named_and_used_once_it_comes(node, cable, tmp_path):
