@@ -12,7 +12,6 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 ARGS ?=
 NO_SERVER := "not server and not browser and not slow"
 SERVER := "server or browser or slow"
-BY_FILE := --dist loadfile --no-loadscope-reorder
 SEED ?= 1
 
 
@@ -58,8 +57,8 @@ check: setup static ## format, lint, types, imports, drift, tests without server
 # The same examples every time, so that a change is judged by itself; `make check` draws new ones each time it runs.
 test: setup setup-system setup-node static ## all tests, with a real broker, PostgreSQL and browser
 	@$(BIN)/pytest -q -n 2 -m $(NO_SERVER) --hypothesis-profile=ci
-	@$(BIN)/pytest -q -n 4 $(BY_FILE) -m $(SERVER) --hypothesis-profile=ci tests/edge  # mostly waits for devices
-	@$(BIN)/pytest -q -n 2 $(BY_FILE) -m $(SERVER) --hypothesis-profile=ci --ignore tests/edge $(ARGS)
+	@$(BIN)/pytest -q -n 4 --dist loadfile -m $(SERVER) --hypothesis-profile=ci tests/edge  # mostly waits for devices
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m $(SERVER) --hypothesis-profile=ci --ignore tests/edge $(ARGS)
 
 .PHONY: static
 static: setup
