@@ -11,11 +11,11 @@ export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 ARGS ?=
 NO_SERVER := "not server and not browser and not slow"
-SERVER := "server or browser or slow"
+SERVER := "(server or browser or slow) and not long"
 SEED ?= 1
 
 
-.PHONY: help setup setup-system setup-node demo test check bench chaos lint clean
+.PHONY: help setup setup-system setup-node demo test test-long check bench chaos lint clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,9 @@ test: setup setup-system setup-node static ## all tests, with a real broker, Pos
 	@$(BIN)/pytest -q -n 2 -m $(NO_SERVER) --hypothesis-profile=ci
 	@$(BIN)/pytest -q -n 4 --dist loadfile -m $(SERVER) --hypothesis-profile=ci tests/edge  # mostly waits for devices
 	@$(BIN)/pytest -q -n 2 --dist loadfile -m $(SERVER) --hypothesis-profile=ci --ignore tests/edge $(ARGS)
+
+test-long: setup setup-system ## tests that make test leaves out for their time: recorded plants, all changes of a hub, a run that must fail
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m long $(ARGS)
 
 .PHONY: static
 static: setup

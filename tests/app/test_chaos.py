@@ -134,6 +134,7 @@ def test_a_short_run_loses_and_doubles_nothing_and_leaves_no_process(tmp_path):
 @pytest.mark.server
 @pytest.mark.slow
 @pytest.mark.timeout(240)
+@pytest.mark.long
 def test_one_row_taken_away_and_one_put_in_twice_behind_its_back_fail_the_run(tmp_path):
     process = subprocess.Popen(
         chaos_command(tmp_path / "chaos", "--for", "5s", "--seed", "5", "--faults", "23"),

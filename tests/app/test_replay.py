@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(240)]
 SHARED = Path(os.environ.get("SIDESTREAM_SHARED", Path(__file__).parents[3] / "shared")) / "data"
 
 

@@ -64,6 +64,7 @@ def bring_some(lab: Lab) -> None:
     )
 
 
+@pytest.mark.long
 def test_what_is_marked_is_enough(lab: Lab):
     """From one changed hub to the next, so that each step takes one change back and makes another."""
     bring_some(lab)
