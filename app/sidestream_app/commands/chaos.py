@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from sidestream_app.commands.demo import seconds_of
+from sidestream_app.commands.duration import seconds_of
 from sidestream_app.commands.options import AsJson
 from sidestream_contracts.errors import ConfigurationError
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sidestream_app.commands.answer import print_json
-from sidestream_app.commands.demo import seconds_of
+from sidestream_app.commands.duration import seconds_of
 from sidestream_app.commands.options import AsJson
 from sidestream_app.status.line import Line
 from sidestream_app.status.screen import print_line

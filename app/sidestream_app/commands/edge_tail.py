@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from sidestream_app.commands.demo import seconds_of
+from sidestream_app.commands.duration import seconds_of
 from sidestream_app.edge_local.file import EdgeYaml, glance
-from sidestream_app.edge_local.words import QUALITY, reading_line, scan_line
-from sidestream_contracts.frame import Quality
+from sidestream_app.edge_local.words import quality_word, reading_line, scan_line
 from sidestream_contracts.ids import nearest
 
 if TYPE_CHECKING:
