@@ -13,9 +13,9 @@ ID_PATTERN = r"^[a-z][a-z0-9_-]{0,30}$"
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 
 
-def nearest(wrong: str, known: Iterable[str]) -> str | None:
-    """The known id most like `wrong`, or None when none is close enough to be a slip of the pen."""
-    matches = difflib.get_close_matches(wrong, sorted(known), n=1, cutoff=0.5)
+def nearest(wrong: str, known: Iterable[str], likeness: float = 0.5) -> str | None:
+    """The known id most like `wrong`, or None when none is close enough (0 to 1) to be a slip of the pen."""
+    matches = difflib.get_close_matches(wrong, sorted(known), n=1, cutoff=likeness)
     return matches[0] if matches else None
 
 

@@ -7,7 +7,6 @@ known key is a mistake.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -122,7 +121,7 @@ def _slips(part: BaseModel, where: tuple[str | int, ...]) -> Iterator[Problem]:
         field.alias or name for name, field in type(part).model_fields.items() if name not in part.model_fields_set
     }
     for key in part.model_extra or {}:
-        guess = get_close_matches(key, sorted(missing), n=1, cutoff=_SLIP)
+        guess = nearest(key, missing, _SLIP)
         if guess:
             place = ".".join(map(str, (*where, key)))
-            yield Problem((*where, key), f"{place}: no such key; is {guess[0]!r} meant? Rename it, or remove it")
+            yield Problem((*where, key), f"{place}: no such key; is {guess!r} meant? Rename it, or remove it")

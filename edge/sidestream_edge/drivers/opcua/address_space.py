@@ -11,7 +11,7 @@ from asyncua.client.ua_session import UaSession
 
 from sidestream_contracts.errors import ContractError
 from sidestream_edge.drivers.opcua import status
-from sidestream_edge.drivers.opcua.nodes import nearest
+from sidestream_edge.drivers.opcua.nodes import instead_of
 from sidestream_edge.drivers.opcua.units import ServerUnit, server_unit
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class Paths:
             if not fitting:
                 below = "/".join(("Objects", *names[:depth]))
                 raise ContractError(
-                    "no_path", f"below {below} there is no {name!r}{nearest(name, [child.name for child in there])}"
+                    "no_path", f"below {below} there is no {name!r}{instead_of(name, [child.name for child in there])}"
                 )
             if len(fitting) > 1:
                 ids = " and ".join(child.node_id.to_string() for child in fitting)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sidestream_contracts.errors import ContractError
+from sidestream_contracts.ids import nearest
 
 _PARTS = re.compile(r"(?:ns=(?P<index>\d+);|nsu=(?P<uri>[^;]+);)?(?P<rest>[isgb]=.+)", re.DOTALL)
 _SHOWN = 8
+_LIKENESS = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Address:
             return f"ns={self.index};{self.rest}"
         if self.uri not in namespaces:
             raise ContractError(
-                "no_namespace", f"the server has no namespace {self.uri!r}{nearest(self.uri, namespaces)}"
+                "no_namespace", f"the server has no namespace {self.uri!r}{instead_of(self.uri, namespaces)}"
             )
         return f"ns={namespaces.index(self.uri)};{self.rest}"
 
@@ -63,9 +64,8 @@ def path_text(names: Sequence[str]) -> str:
     return "/".join(re.sub(r"([&/])", r"&\1", name) for name in names)
 
 
-def nearest(asked: str, there: Sequence[str]) -> str:
+def instead_of(asked: str, there: Sequence[str]) -> str:
     """`; did you mean …?` or else what there is."""
-    near = difflib.get_close_matches(asked, there, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    if near := nearest(asked, there, _LIKENESS):
+        return f"; did you mean {near!r}?"
     return f"; there is: {', '.join(repr(one) for one in there[:_SHOWN])}" if there else "; there is none"
