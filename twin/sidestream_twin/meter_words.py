@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sidestream_store.findings.conditions import MeterEvent, Stuck, TwoHeats
+from sidestream_store.findings.conditions import Stuck, TwoHeats
 from sidestream_store.findings.occurrences import Raised
+from sidestream_store.read.meters import RegisterEvent
 from sidestream_twin.core.heat.register import check_register, is_beyond_both
 from sidestream_twin.core.uncertain import Uncertain
 from sidestream_twin.explain.address import Address
 from sidestream_twin.finding_words import Meaning, Place, raised, shown_at
 
+_EXCHANGED = (
+    "If the meter was exchanged, write it into hub.yaml at the sensor, with what both meters showed: "
+    "counter: {{swaps: [{{at: {at_iso}, last: {last}, first: {first}}}]}}. If the reading was wrong, `sidestream correct void`"
+)
 _EVENTS = {
     "rollover": Meaning(
         "register_rollover", "note", "The register of {name} began again from zero: it went from {before} to {after}, which is "
@@ -20,14 +25,11 @@ _EVENTS = {
     "reset": Meaning(
         "register_reset", "warning", "The register of {name} fell from {before} to {after}: it was reset, or the meter was "
         "exchanged. {unseen}",
-        "If the meter was exchanged, write it into hub.yaml at the sensor, with what both meters showed: "
-        "counter: {{swaps: [{{at: {at_iso}, last: {last}, first: {first}}}]}}. If the reading was wrong, `sidestream correct void`.",
+        f"{_EXCHANGED}.",
     ),
     "jump": Meaning(
         "register_jump", "warning", "The register of {name} went from {before} to {after}, more than can have flowed. {unseen}",
-        "If the meter was exchanged, write it into hub.yaml at the sensor, with what both meters showed: "
-        "counter: {{swaps: [{{at: {at_iso}, last: {last}, first: {first}}}]}}. If the reading was wrong, `sidestream correct void`; "
-        "if it is right, counter.max_per_h in hub.yaml is too low.",
+        f"{_EXCHANGED}; if it is right, counter.max_per_h in hub.yaml is too low.",
     ),
     "swap": Meaning(
         "meter_swapped", "note", "The meter of {name} was exchanged at {at}: the old one ended at {before}, the new one began at "
@@ -50,7 +52,7 @@ _HEATS = Meaning(
 )  # fmt: skip
 
 
-def of_meters(events: Iterable[MeterEvent]) -> Iterator[Raised]:
+def of_meters(events: Iterable[RegisterEvent]) -> Iterator[Raised]:
     """Events of registers, each on its own."""
     for event in events:
         words = {
@@ -99,7 +101,7 @@ def of_stuck(sensors: Iterable[Stuck]) -> Iterator[Raised]:
         yield raised(_STUCK, place, words)
 
 
-def _unseen(event: MeterEvent) -> str:
+def _unseen(event: RegisterEvent) -> str:
     if event.unseen_from is None or event.unseen_to is None:
         return "Nothing was missed."
     between = f"between {shown_at(event.unseen_from)} and {shown_at(event.unseen_to)}"

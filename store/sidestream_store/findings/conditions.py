@@ -9,6 +9,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from sidestream_store.connect import Connection
+from sidestream_store.read.meters import RegisterEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +96,6 @@ class Foreseen:
 
 
 @dataclass(frozen=True, slots=True)
-class MeterEvent:
-    """What a register did within the last days; numbers in its own unit, None where nobody read or knows them."""
-
-    sensor: str
-    name: str
-    unit: str
-    kind: str
-    at: datetime
-    from_at: datetime
-    to_at: datetime
-    before: float | None
-    after: float | None
-    rise: float | None
-    unseen_from: datetime | None
-    unseen_to: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Stuck:
     """A sensor that has shown one value since `since_at`, longer than it can by chance."""
 
@@ -146,9 +129,9 @@ def two_heats(connection: Connection, now_at: datetime) -> list[TwoHeats]:
     return _rows(connection, TwoHeats, _TWO_HEATS, {"now": now_at})
 
 
-def meter_events(connection: Connection, now_at: datetime) -> list[MeterEvent]:
+def meter_events(connection: Connection, now_at: datetime) -> list[RegisterEvent]:
     """What registers did: of the last week what left something unseen, of the last day the rest."""
-    return _rows(connection, MeterEvent, _METER_EVENTS, {"now": now_at})
+    return _rows(connection, RegisterEvent, _METER_EVENTS, {"now": now_at})
 
 
 def stuck(connection: Connection, now_at: datetime) -> list[Stuck]:
@@ -256,7 +239,7 @@ WHERE f.outcome = 'expected' AND f.q50_at > %(now)s AND f.q50_at <= %(now)s + in
 ORDER BY 1, 3
 """
 _METER_EVENTS = """
-SELECT e.sensor, e.name, e.unit, e.kind, e.at, e.from_at, e.to_at, e.before, e.after, e.rise, e.unseen_from, e.unseen_to
+SELECT e.sensor, e.name, e.unit, e.kind, e.at, e.from_at, e.to_at, e.before, e.after, e.rise, e.unseen_from, e.unseen_to, e.note
 FROM sidestream_v.meter_event e LEFT JOIN sidestream_v.stream x ON x.id = e.stream
 WHERE e.at <= %(now)s AND e.at > %(now)s - CASE WHEN e.rise IS NULL THEN interval '7 days' ELSE interval '1 day' END
     AND (x.id IS NULL OR x.state = 'live')
