@@ -242,10 +242,13 @@ def run(edge: EdgeFile, base: Path, stop: threading.Event, *, until_drained: boo
     """
     path = base / edge.outbox.path
     with OutboxLock(path):
-        bounds = int(edge.outbox.max_mb * 1e6), (edge.outbox.max_days or float("inf")) * DAY_S
         outbox = Outbox(
-            path, max_bytes=bounds[0], max_age_s=bounds[1], journal=edge.outbox.journal, merge=merged
-        )  # fmt: skip
+            path,
+            max_bytes=int(edge.outbox.max_mb * 1e6),
+            max_age_s=(edge.outbox.max_days or float("inf")) * DAY_S,
+            journal=edge.outbox.journal,
+            merge=merged,
+        )
         if aside := aside_text(outbox):
             log.error(aside)
         try:

@@ -118,12 +118,14 @@ class Supervised:
             self._health.trouble = None
             log.info("driver finished", driver=self.id, **self._health.counters)
             return
-        died = isinstance(error, DriverDiedError)
-        text = str(error) if died else f"Driver {self.id} failed: {type(error).__name__}: {error}"
+        state, text = (
+            (error.state, str(error))
+            if isinstance(error, DriverDiedError)
+            else ("failed", f"Driver {self.id} failed: {type(error).__name__}: {error}")
+        )
         if self._health.trouble != text:
             log.error(text, exc_info=error if not str(error) else None)
-        self._health.state = error.state if isinstance(error, DriverDiedError) else "failed"
-        self._health.trouble = text
+        self._health.state, self._health.trouble = state, text
         self._again(run, now_s)
 
     def _give_up(self, run: _Run, silent_s: float, now_s: float) -> None:

@@ -79,7 +79,5 @@ def _lines(batch: Batch, wanted: set[str], units: Mapping[str, str | None], *, a
 
 
 def _json(batch: Batch, one: Any, facts: Mapping[str, object]) -> str:
-    quality = QUALITY.get(Quality(one.q), str(one.q))
-    return json.dumps(
-        {"sensor": one.sensor, "t": one.t, **facts, "quality": quality, "driver": batch.driver, "clock": batch.clock}
-    )
+    told = {"quality": quality_word(one.q), "driver": batch.driver, "clock": batch.clock}
+    return json.dumps({"sensor": one.sensor, "t": one.t, **facts, **told})

@@ -7,18 +7,19 @@ is refused must not hide what the others say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sidestream_app.edge_local.unit_words import doubt
 from sidestream_app.edge_local.watching import NOT_PLAYED, Seen
-from sidestream_app.edge_local.words import QUALITY
+from sidestream_app.edge_local.words import quality_word
 from sidestream_app.status.line import Level, ago
 from sidestream_contracts.edge import AnyDriver, EdgeFile
 from sidestream_contracts.frame import Quality
 from sidestream_contracts.messages import AnnouncedSensor, DriverStatus
+from sidestream_edge.drivers.diagnosis import Finding
 from sidestream_edge.measurement import Reading
 
 StepName = Literal["config", "clock", "driver", "device", "value", "unit", "broker", "hub", "row"]
@@ -54,15 +55,16 @@ class Row:
 def walk(edge: EdgeFile, seen: Seen, rows: Mapping[str, Row] | None, now_at: datetime) -> Iterator[Step]:
     """Every step of every driver and sensor, in the order of the way."""
     expected: list[tuple[AnyDriver, AnnouncedSensor]] = []
+    told = {status["id"]: DriverStatus.model_validate(status) for status in seen.state["status"]["drivers"]}
     for driver in edge.drivers:
-        for step in _at_device(driver, seen, now_at):
+        for step in _at_device(driver, told.get(driver.id), seen, now_at):
             yield step
             if step.step == "device":
                 sensors = _announced(driver, seen)
                 expected += [(driver, one) for one in sensors if step.level != "broken" or seen.has_value(one.id)]
     measured = []
     for driver, sensor in expected:
-        step = _value(driver, sensor, seen)
+        step = _value(told.get(driver.id), sensor, seen.findings.get(driver.id, ()), seen)
         yield step
         if step.level != "broken" and sensor.id in seen.passed:
             measured.append(sensor)
@@ -77,9 +79,7 @@ def walk(edge: EdgeFile, seen: Seen, rows: Mapping[str, Row] | None, now_at: dat
         yield from (_row(sensor, seen, rows, now_at) for sensor in measured)
 
 
-def _at_device(driver: AnyDriver, seen: Seen, now_at: datetime) -> Iterator[Step]:
-    told = {status["id"]: DriverStatus.model_validate(status) for status in seen.state["status"]["drivers"]}
-    status = told.get(driver.id)
+def _at_device(driver: AnyDriver, status: DriverStatus | None, seen: Seen, now_at: datetime) -> Iterator[Step]:
     if driver.type in NOT_PLAYED and status is None:
         yield Step("driver", driver.id, "ok", f"{driver.type}: a recorded file is not played for a check")
         return
@@ -148,8 +148,8 @@ def _device(driver: AnyDriver, status: DriverStatus, seen: Seen, now_at: datetim
     return Step("device", driver.id, "ok", f"{polls}last good {ago(status.last_good_at, now_at)}")
 
 
-def _value(driver: AnyDriver, sensor: AnnouncedSensor, seen: Seen) -> Step:
-    found = next((f for f in seen.findings.get(driver.id, ()) if f.step == "value" and f.sensor == sensor.id), None)
+def _value(status: DriverStatus | None, sensor: AnnouncedSensor, findings: Sequence[Finding], seen: Seen) -> Step:
+    found = next((f for f in findings if f.step == "value" and f.sensor == sensor.id), None)
     more = found.could_mean if found is not None else ()
     passed = seen.passed.get(sensor.id)
     if passed is None:
@@ -159,7 +159,7 @@ def _value(driver: AnyDriver, sensor: AnnouncedSensor, seen: Seen) -> Step:
                     "if it speaks only now and then, make it, or check for longer with --for")  # fmt: skip
     what = passed.what
     if isinstance(what, Reading) and what.val is None:
-        text = found.text if found is not None and not found.ok else _no_value(driver, seen)
+        text = found.text if found is not None and not found.ok else _no_value(status)
         return Step("value", sensor.id, "broken", text, "correct its section in edge.yaml, or see to the sensor", more)
     unit = f" {sensor.unit}" if sensor.unit and sensor.unit != "1" else ""
     shown = (
@@ -167,7 +167,7 @@ def _value(driver: AnyDriver, sensor: AnnouncedSensor, seen: Seen) -> Step:
         if isinstance(what, Reading) and what.val is not None
         else repr(getattr(what, "code", ""))
     )
-    quality = QUALITY[Quality(what.q)] if what.q in list(Quality) else f"quality {what.q}"
+    quality = quality_word(what.q)
     aged_s = (passed.at.timestamp() * 1e6 - what.t) / 1e6
     aged = f", measured {aged_s:.0f} s before it came" if aged_s > 60 else ""
     if found is not None and not found.ok:
@@ -182,10 +182,9 @@ def _value(driver: AnyDriver, sensor: AnnouncedSensor, seen: Seen) -> Step:
     return Step("value", sensor.id, "ok" if what.q == Quality.GOOD else "attention", f"{shown}, {quality}{aged}")
 
 
-def _no_value(driver: AnyDriver, seen: Seen) -> str:
+def _no_value(status: DriverStatus | None) -> str:
     text = "the driver gives no value, quality bad"
-    why = next((status["error"] for status in seen.state["status"]["drivers"] if status["id"] == driver.id), None)
-    return f"{text}; the last that it found wrong: {why}" if why else text
+    return f"{text}; the last that it found wrong: {status.error}" if status is not None and status.error else text
 
 
 def _unit(sensor: AnnouncedSensor) -> Step:

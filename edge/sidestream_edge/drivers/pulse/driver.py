@@ -8,6 +8,7 @@ value is uncertain.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,7 +51,7 @@ class _Window:
     last_us: int = 0
 
 
-class Pulses:
+class Pulses(ABC):
     """What both sources share; `lane` live, with a cursor: the count."""
 
     type = "pulse"
@@ -66,9 +67,9 @@ class Pulses:
         self._reminder = Reminder()
         self._doubt = False
 
+    @abstractmethod
     def run(self, context: DriverContext) -> None:
         """Counts until stopped."""
-        raise NotImplementedError
 
     def _tell(self, window: _Window, value: int | None, boot: str | None, context: DriverContext) -> None:
         """A reading of register and rate at this moment, with the count so far."""
